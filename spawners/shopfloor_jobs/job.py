@@ -1,0 +1,114 @@
+"""A job as it is handed to a scheduler, and a job as a scheduler sees it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import Any
+
+from .request import Request
+
+TAG = re.compile(r"shopfloor-[a-z]{1,16}-[0-9a-f]{16}")
+
+
+class State(str, Enum):
+    """Where a job is in its life. ENDED always comes with a cause."""
+
+    SUBMITTED = "submitted"
+    PENDING = "pending"
+    STARTING = "starting"
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+def new_tag(kind: str) -> str:
+    """A tag that no other job has; it is the job's name at the scheduler, and that of its directory."""
+    tag = f"shopfloor-{kind}-{secrets.token_hex(8)}"
+    if not TAG.fullmatch(tag):
+        raise ValueError(f"kind: {kind!r} is not 1 to 16 lower-case letters")
+    return tag
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to run: ``command`` (an argument list) for ``owner``, with what ``request`` asks.
+
+    ``env`` reaches the command and is never written to disk by us. ``title`` is for people
+    (a server's or cluster's name). ``parent`` is the tag of the job that this one belongs to
+    (a worker's cluster), so that it can be found and ended with it.
+    """
+
+    tag: str
+    owner: str
+    kind: str
+    request: Request
+    command: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    title: str = ""
+    parent: str = ""
+
+    def __post_init__(self) -> None:
+        if not TAG.fullmatch(self.tag):
+            raise ValueError(f"tag: {self.tag!r} is not shopfloor-<kind>-<16 hex digits>")
+        if not self.command:
+            raise ValueError("command: it is empty")
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the environment, which may hold secrets."""
+        return {
+            "tag": self.tag,
+            "owner": self.owner,
+            "kind": self.kind,
+            "request": self.request.to_json(),
+            "command": list(self.command),
+            "title": self.title,
+            "parent": self.parent,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], env: Mapping[str, str] | None = None) -> Job:
+        """Read what :meth:`to_json` wrote. Raises KeyError, ValueError or Refused."""
+        return cls(
+            tag=data["tag"],
+            owner=data["owner"],
+            kind=data["kind"],
+            request=Request.from_json(data["request"]),
+            command=tuple(data["command"]),
+            env=dict(env or {}),
+            title=data.get("title", ""),
+            parent=data.get("parent", ""),
+        )
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a scheduler says of one job. Times are seconds since the epoch, None where it does not know.
+
+    ``id`` is the scheduler's own (``17`` or ``17_3`` in an array); ``reason`` is why it waits and
+    ``cause`` why it ended, both in words; ``detail`` is the scheduler's own code. ``address`` is what
+    other machines reach the node by.
+    """
+
+    id: str
+    tag: str
+    owner: str
+    state: State
+    reason: str = ""
+    cause: str = ""
+    detail: str = ""
+    node: str = ""
+    address: str = ""
+    partition: str = ""
+    submitted: float | None = None
+    started: float | None = None
+    ends: float | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.state is not State.ENDED
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "state": self.state.value}

@@ -1,0 +1,97 @@
+"""What a scheduler can do, for Slurm and for one machine alike; the contract suite in tests/jobs holds both to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from .job import Job, Seen
+
+
+class SchedulerError(Exception):
+    """The scheduler did not do what it was asked; the text is fit for the person who asked."""
+
+
+class SubmitRefused(SchedulerError):
+    """The scheduler will not run this job; carries its own words. Asking the same again is of no use."""
+
+
+class Unreachable(SchedulerError):
+    """The scheduler did not answer, or not cleanly: nothing is known, what was asked may have happened."""
+
+
+@dataclass(frozen=True)
+class PartitionInfo:
+    """What the scheduler itself says of a partition.
+
+    ``cpus``, ``memory`` (bytes) and ``gpus`` (count by type) are those of its largest node; ``time`` is the
+    longest job in seconds, None where there is no limit.
+    """
+
+    name: str
+    nodes: int
+    cpus: int
+    memory: int
+    gpus: Mapping[str, int] = field(default_factory=dict)
+    time: int | None = None
+    default: bool = False
+    up: bool = True
+
+
+@dataclass(frozen=True)
+class Description:
+    """The machine as its scheduler describes it; ``addresses`` maps node names to what reaches them."""
+
+    name: str
+    version: str
+    partitions: tuple[PartitionInfo, ...]
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+    def partition(self, name: str) -> PartitionInfo | None:
+        return next((one for one in self.partitions if one.name == name), None)
+
+
+class Scheduler(Protocol):
+    """Every method may raise :class:`Unreachable`."""
+
+    async def submit(self, job: Job, count: int = 1) -> list[str]:
+        """Ensure that ``count`` copies of the job live, and return their ids.
+
+        A living job with the same tag is found rather than submitted again, so that asking twice, or after
+        a crash, is safe. Copy ``i`` finds ``SHOPFLOOR_INDEX=i`` in its environment. Raises
+        :class:`SubmitRefused`.
+        """
+
+    async def cancel(self, owner: str, ids: Sequence[str]) -> None:
+        """End these jobs of the owner, politely first; unknown and ended ones are no error."""
+
+    async def signal(self, owner: str, ids: Sequence[str], signal: int) -> None:
+        """Send a signal number to the command of each running job; others are no error."""
+
+    async def look(self) -> list[Seen]:
+        """All of Shopfloor's jobs in one call: living ones, and those that ended lately."""
+
+    async def describe(self) -> Description:
+        """Partitions, GPUs and limits."""
+
+    async def tail(self, owner: str, tag: str, lines: int = 20) -> str:
+        """The last lines that a job wrote, read as its owner; empty when there are none."""
+
+
+def scheduler_from(config: Mapping[str, Any]) -> Scheduler:
+    """The scheduler that a configuration names, such as the one inside an offer.
+
+    ``{"type": "slurm", "conf": "/etc/slurm/slurm.conf"}`` or ``{"type": "local", "state": "/dir"}``.
+    Raises ValueError for an unknown type.
+    """
+    options = {key: value for key, value in config.items() if key != "type"}
+    if config.get("type") == "slurm":
+        from .slurm import Slurm
+
+        return Slurm(**options)
+    if config.get("type") == "local":
+        from .local import Local
+
+        return Local(**options)
+    raise ValueError(f"scheduler.type: {config.get('type')!r} is neither 'slurm' nor 'local'")
