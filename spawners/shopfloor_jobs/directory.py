@@ -1,0 +1,104 @@
+"""The directory of a job: where it lies, what is in it, and how it is read; written by helper, local and runner."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .job import TAG, Job
+
+KEPT = 40  # directories of ended jobs that stay for the person to look at
+
+
+def jobs_root(home: Path) -> Path:
+    return home / ".local" / "share" / "shopfloor" / "jobs"
+
+
+def directory_of(home: Path, tag: str) -> Path:
+    """The directory of the job with this tag. Raises ValueError for what is no tag (paths stay inside)."""
+    if not TAG.fullmatch(tag):
+        raise ValueError(f"tag: {tag[:60]!r} is not shopfloor-<kind>-<16 hex digits>")
+    return jobs_root(home) / tag
+
+
+def runner_source() -> str:
+    """The runner's text, as it is handed to a scheduler."""
+    return (Path(__file__).parent / "runner.py").read_text()
+
+
+def prepare(home: Path, job: Job, runner: Mapping[str, Any], python: str) -> Path:
+    """Make the job's directory (0700) with its request and script in it, and return it.
+
+    ``runner`` is what the runner itself enforces (``memory`` in bytes, ``time`` and ``grace`` in seconds, each
+    None where the scheduler does it); ``python`` is the interpreter on the node. Raises OSError.
+    """
+    path = directory_of(home, job.tag)
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_json(path / "request.json", {**job.to_json(), "runner": dict(runner)})
+    write_text(path / "script", f"#!{python} -IS\n{runner_source()}", mode=0o700)
+    return path
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(data, indent=1))
+
+
+def write_text(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write a whole file or nothing, readable by its owner only. Raises OSError."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The object in a record, or None where there is none yet."""
+    try:
+        data = json.loads(path.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def start_record(path: Path, index: int = 0) -> dict[str, Any] | None:
+    return read_json(path / f"start-{index}.json")
+
+
+def exit_record(path: Path, index: int = 0) -> dict[str, Any] | None:
+    return read_json(path / f"exit-{index}.json")
+
+
+def tail(path: Path, lines: int = 20, limit: int = 64 * 1024) -> str:
+    """The last lines of what the job wrote (of its newest copy); empty where there is nothing."""
+    outputs = sorted(path.glob("output-*.log"), key=lambda one: one.stat().st_mtime)
+    if not outputs:
+        return ""
+    with outputs[-1].open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - limit))
+        text = file.read().decode(errors="replace")
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def tidy(home: Path, keep: int = KEPT) -> None:
+    """Remove the oldest directories of ended jobs beyond ``keep``; those without an exit record stay."""
+    ended = [
+        path
+        for path in jobs_root(home).glob("shopfloor-*")
+        if TAG.fullmatch(path.name) and any(path.glob("exit-*.json"))
+    ]
+    ended.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in ended[keep:]:
+        shutil.rmtree(path, ignore_errors=True)
