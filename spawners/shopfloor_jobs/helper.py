@@ -1,0 +1,249 @@
+"""The few verbs that are done as the person: sudo runs them for the hub, slurm.py runs them in-process on nodes.
+
+A verb takes one JSON object on standard input and prints one on standard output: ``{"ok": …}``,
+``{"refused": "words"}`` or ``{"no_answer": "words"}``. Environment and certificates come in on standard
+input only, so that they are in no command line.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import pwd
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import __version__, directory
+from .job import TAG, Job
+from .scheduler import SchedulerError, SubmitRefused, Unreachable
+from .slurm_text import (
+    clean_complaint,
+    environment_bytes,
+    is_no_answer,
+    parse_sbatch,
+    parse_squeue,
+    request_arguments,
+    sbatch_arguments,
+    squeue_arguments,
+)
+
+INPUT_LIMIT = 8 * 1024**2  # bytes
+RUNNER_GRACE = 10  # seconds between TERM and KILL of what a command leaves behind
+
+
+def slurm_environment(conf: str | None) -> dict[str, str]:
+    """The environment of Slurm's commands: nothing of an enclosing job, which would change what they do."""
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if key in ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ") or key == "SLURM_CONF"
+    }
+    environment["SLURM_TIME_FORMAT"] = "%s"
+    if conf:
+        environment["SLURM_CONF"] = conf
+    return environment
+
+
+def run(
+    command: Sequence[str], conf: str | None, timeout: float, pass_fds: Sequence[int] = ()
+) -> str:
+    """What a Slurm command prints. Raises SubmitRefused with its words, or Unreachable."""
+    try:
+        done = subprocess.run(
+            list(command),
+            env=slurm_environment(conf),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            pass_fds=pass_fds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Unreachable(f"Slurm did not answer {command[0]} within {timeout:g} s") from error
+    except FileNotFoundError as error:
+        raise Unreachable(f"{command[0]} is not installed here, or not on the PATH") from error
+    if done.returncode == 0:
+        return done.stdout
+    complaint = clean_complaint(done.stderr or done.stdout)
+    if is_no_answer(done.stderr):
+        raise Unreachable(complaint)
+    raise SubmitRefused(complaint)
+
+
+def submit(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Ensure that the job lives: find it by its tag, or ``sbatch`` it. One at a time for each tag."""
+    job = Job.from_json(payload["job"], payload["env"])
+    count, conf, timeout = int(payload.get("count", 1)), payload.get("conf"), payload["timeout"]
+    person = pwd.getpwuid(os.getuid())
+    home = Path(person.pw_dir)
+    limits = {"memory": None, "time": None, "grace": RUNNER_GRACE}
+    try:
+        path = directory.prepare(home, job, limits, payload["python"])
+        with (path / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if found := living(job.tag, person.pw_name, conf, timeout):
+                return {"ids": found, "found": True}
+            environment = {
+                "HOME": person.pw_dir,
+                "USER": person.pw_name,
+                "LOGNAME": person.pw_name,
+                "SHELL": person.pw_shell or "/bin/sh",
+                "PATH": os.environ.get("PATH", os.defpath),
+                "LANG": os.environ.get("LANG", "C.UTF-8"),
+                **job.env,
+            }
+            job_id = _sbatch(job, path, home, environment, count, conf, timeout)
+        directory.tidy(home)
+    except OSError as error:
+        raise SubmitRefused(_home_words(error, home)) from error
+    ids = [job_id] if count == 1 else [f"{job_id}_{index}" for index in range(count)]
+    return {"ids": ids, "found": False}
+
+
+def living(tag: str, owner: str, conf: str | None, timeout: float) -> list[str]:
+    """Ids of the owner's living jobs with this tag."""
+    mark = secrets.token_hex(8)
+    jobs = parse_squeue(run(squeue_arguments(mark, [tag]), conf, timeout), mark)
+    return [job.id for job in jobs if job.tag == tag and job.owner == owner and job.alive]
+
+
+def _sbatch(
+    job: Job,
+    path: Path,
+    home: Path,
+    environment: Mapping[str, str],
+    count: int,
+    conf: str | None,
+    timeout: float,
+) -> str:
+    descriptor = os.memfd_create("environment")
+    try:
+        os.write(descriptor, environment_bytes(environment))
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        command = sbatch_arguments(job, path, home, descriptor, count)
+        output = run(command, conf, timeout, pass_fds=[descriptor])
+    finally:
+        os.close(descriptor)
+    try:
+        return parse_sbatch(output)
+    except ValueError as error:
+        raise Unreachable(str(error)) from error
+
+
+def _home_words(error: OSError, home: Path) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"your home directory {home} is full: remove something there and try again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
+        return f"your home directory {home} cannot be written ({error.strerror}): ask your administrator"
+    return f"your home directory {home}: {error.strerror or error}"
+
+
+def cancel(payload: Mapping[str, Any]) -> dict[str, Any]:
+    return _scancel(payload, [])
+
+
+def signal(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Signal the batch script, which is the runner: it passes the signal on to its command."""
+    return _scancel(payload, [f"--signal={int(payload['signal'])}", "--batch"])
+
+
+def _scancel(payload: Mapping[str, Any], options: list[str]) -> dict[str, Any]:
+    ids = [job_id for job_id in payload["ids"] if _is_job_id(job_id)]
+    if ids:
+        try:
+            run(["scancel", *options, *ids], payload.get("conf"), payload["timeout"])
+        except SubmitRefused as refusal:
+            return {"said": str(refusal)}  # unknown, ended, or another's: nothing of ours is left
+    return {"said": ""}
+
+
+def _is_job_id(text: Any) -> bool:
+    return isinstance(text, str) and text.replace("_", "", 1).isdigit()
+
+
+def tail(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The last lines that a job wrote."""
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    path = directory.directory_of(home, payload["tag"])
+    return {"text": directory.tail(path, int(payload.get("lines", 20)))}
+
+
+def records(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The start and exit records of one copy of a job, None where there is none."""
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    path = directory.directory_of(home, payload["tag"])
+    index = int(payload.get("index", 0))
+    return {
+        "start": directory.start_record(path, index),
+        "exit": directory.exit_record(path, index),
+    }
+
+
+def estimate(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """When Slurm would start such a request; ``sbatch --test-only`` submits nothing."""
+    request = Job.from_json(payload["job"]).request
+    command = ["sbatch", "--test-only", *request_arguments(request), "--wrap=true"]
+    done = subprocess.run(
+        command,
+        env=slurm_environment(payload.get("conf")),
+        capture_output=True,
+        text=True,
+        timeout=payload["timeout"],
+        check=False,
+    )
+    if done.returncode:
+        raise SubmitRefused(clean_complaint(done.stderr))
+    return {"text": clean_complaint(done.stderr)}
+
+
+def version(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Proof that the helper can be run for this person."""
+    return {"version": __version__, "user": pwd.getpwuid(os.getuid()).pw_name}
+
+
+VERBS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    verb.__name__: verb for verb in (submit, cancel, signal, tail, records, estimate, version)
+}
+
+
+def answer(verb: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Do a verb and return its answer as the object that goes over the wire."""
+    try:
+        if "tag" in payload and not TAG.fullmatch(payload["tag"]):
+            raise SubmitRefused("tag: it is not a tag of Shopfloor")
+        return {"ok": VERBS[verb](payload)}
+    except Unreachable as error:
+        return {"no_answer": str(error)}
+    except (SchedulerError, subprocess.TimeoutExpired) as error:
+        return {"refused": str(error)}
+    except (KeyError, TypeError, ValueError) as error:
+        return {"refused": f"the helper was asked wrongly: {error!r:.200}"}
+
+
+def main() -> None:
+    """``shopfloor-helper VERB``: named in sudoers, so that the hub may run it as the people it serves."""
+    if len(sys.argv) != 2 or sys.argv[1] not in VERBS:
+        sys.exit(f"usage: shopfloor-helper {'|'.join(VERBS)}  (one JSON object on standard input)")
+    if os.getuid() == 0:
+        sys.exit("shopfloor-helper: it does nothing as root; name a group of people in sudoers")
+    os.umask(0o077)
+    text = sys.stdin.buffer.read(INPUT_LIMIT + 1)
+    if len(text) > INPUT_LIMIT:
+        sys.exit(f"shopfloor-helper: the input is longer than {INPUT_LIMIT} bytes")
+    try:
+        payload = json.loads(text or b"{}")
+    except ValueError:
+        sys.exit("shopfloor-helper: the input is no JSON")
+    json.dump(answer(sys.argv[1], payload), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

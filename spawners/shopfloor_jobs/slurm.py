@@ -1,0 +1,146 @@
+"""The Slurm scheduler: looks as whoever runs it, and acts as the person, through sudo and the helper or in-process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pwd
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from . import helper as verbs
+from . import slurm_text
+from .job import Job, Seen
+from .scheduler import Description, SchedulerError, SubmitRefused, Unreachable
+
+
+class Slurm:
+    """A :class:`~shopfloor_jobs.scheduler.Scheduler` on the Slurm that ``conf`` names (None: the system's).
+
+    ``helper`` is the absolute path of ``shopfloor-helper`` as it stands in sudoers; without it, jobs can
+    be submitted for the current user only. ``python`` is the interpreter on the nodes that runs the
+    runner; ``timeout`` bounds each command, in seconds.
+    """
+
+    def __init__(
+        self,
+        conf: str | None = None,
+        helper: str | None = None,
+        python: str = "/usr/bin/python3",
+        timeout: float = 30,
+    ):
+        self.conf, self.helper, self.python, self.timeout = conf, helper, python, timeout
+        self._addresses: dict[str, str] = {}
+
+    async def submit(self, job: Job, count: int = 1) -> list[str]:
+        answer = await self._act(
+            job.owner,
+            "submit",
+            {
+                "job": job.to_json(),
+                "env": dict(job.env),
+                "count": count,
+                "python": self.python,
+            },
+        )
+        return answer["ids"]
+
+    async def cancel(self, owner: str, ids: Sequence[str]) -> None:
+        await self._act(owner, "cancel", {"ids": list(ids)})
+
+    async def signal(self, owner: str, ids: Sequence[str], signal: int) -> None:
+        await self._act(owner, "signal", {"ids": list(ids), "signal": int(signal)})
+
+    async def tail(self, owner: str, tag: str, lines: int = 20) -> str:
+        return (await self._act(owner, "tail", {"tag": tag, "lines": lines}))["text"]
+
+    async def records(self, owner: str, tag: str, index: int = 0) -> dict[str, Any]:
+        """The runner's records of a job: ``{"start": …, "exit": …}``, None where there is none yet."""
+        return await self._act(owner, "records", {"tag": tag, "index": index})
+
+    async def look(self) -> list[Seen]:
+        mark = secrets.token_hex(8)
+        output = await self._ask(slurm_text.squeue_arguments(mark))
+        try:
+            seen = slurm_text.parse_squeue(output, mark, self._addresses)
+            if any(job.node and job.node not in self._addresses for job in seen):
+                await self.describe()
+                seen = slurm_text.parse_squeue(output, mark, self._addresses)
+        except ValueError as error:
+            raise Unreachable(str(error)) from error
+        return seen
+
+    async def describe(self) -> Description:
+        partitions, nodes, version = await asyncio.gather(
+            self._ask(["scontrol", "--oneliner", "show", "partition"]),
+            self._ask(["scontrol", "--oneliner", "show", "node"]),
+            self._ask(["scontrol", "--version"]),
+        )
+        described = slurm_text.describe(partitions, nodes, "slurm", version.strip())
+        self._addresses.update(described.addresses)
+        return described
+
+    async def _ask(self, command: Sequence[str]) -> str:
+        """Run a query as ourselves; whatever goes wrong with one means that nothing is known."""
+        try:
+            return await asyncio.to_thread(verbs.run, command, self.conf, self.timeout)
+        except SubmitRefused as error:
+            raise Unreachable(str(error)) from error
+
+    async def _act(self, owner: str, verb: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        payload = {**payload, "conf": self.conf, "timeout": self.timeout}
+        if self.helper:
+            answer = await self._through_sudo(owner, verb, payload)
+        elif owner == pwd.getpwuid(os.getuid()).pw_name:
+            answer = await asyncio.to_thread(verbs.answer, verb, payload)
+        else:
+            raise SchedulerError(
+                f"no helper is configured, so nothing can be done for {owner}: set scheduler.helper"
+            )
+        if "ok" in answer:
+            return answer["ok"]
+        if "refused" in answer:
+            raise SubmitRefused(answer["refused"])
+        raise Unreachable(answer.get("no_answer", "the helper gave no answer"))
+
+    async def _through_sudo(
+        self, owner: str, verb: str, payload: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        process = await asyncio.create_subprocess_exec(
+            *sudo_command(owner, str(self.helper), verb),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        text = json.dumps(payload).encode()
+        try:
+            # The verb has its own time limit for each of its commands; this one is for sudo itself.
+            out, err = await asyncio.wait_for(process.communicate(text), 3 * self.timeout)
+        except asyncio.TimeoutError as error:
+            with contextlib.suppress(PermissionError):  # sudo is root's: its input's end ends it
+                process.kill()
+            raise Unreachable(f"the helper did not answer within {3 * self.timeout:g} s") from error
+        complaint = err.decode(errors="replace").strip()
+        if process.returncode != 0:
+            raise SubmitRefused(sudo_words(owner, complaint))
+        try:
+            return json.loads(out)
+        except ValueError as error:
+            raise Unreachable(f"the helper printed no answer: {complaint[:200]}") from error
+
+
+def sudo_command(owner: str, helper: str, verb: str) -> list[str]:
+    """The command that does a verb as the owner (sudo(8)); user names cannot be taken for options."""
+    return ["sudo", "--non-interactive", f"--user={owner}", "--", helper, verb]
+
+
+def sudo_words(owner: str, complaint: str) -> str:
+    """What sudo's complaint means to the person, with its own words."""
+    if "unknown user" in complaint:
+        return f"there is no Unix account {owner!r} on this machine: ask your administrator for one"
+    if "password is required" in complaint or "not allowed" in complaint:
+        return f"Shopfloor may not start jobs for {owner!r}: ask your administrator ({complaint[:200]})"
+    return complaint[:500] or "sudo failed without a word"

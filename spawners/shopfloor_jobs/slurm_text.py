@@ -1,0 +1,271 @@
+"""What is said to Slurm's commands and what they answer, as pure functions; slurm.py and helper.py run them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .job import TAG, Job, Seen, State
+from .reasons import cause_words, reason_words
+from .request import Request
+from .scheduler import Description, PartitionInfo
+
+MB = 1024**2
+
+STATES = {
+    "PENDING": State.PENDING,
+    "REQUEUED": State.PENDING,
+    "REQUEUE_HOLD": State.PENDING,
+    "REQUEUE_FED": State.PENDING,
+    "SPECIAL_EXIT": State.PENDING,
+    "RESV_DEL_HOLD": State.PENDING,
+    "CONFIGURING": State.STARTING,
+    "RUNNING": State.RUNNING,
+    "RESIZING": State.RUNNING,
+    "SIGNALING": State.RUNNING,
+    "STAGE_OUT": State.RUNNING,
+    "STOPPED": State.RUNNING,
+    "SUSPENDED": State.RUNNING,
+}  # every other state is an end; COMPLETING too, for such a job can no longer be used
+
+# What slurmctld's absence looks like; every other failure of sbatch is its answer. From slurm_errno.c.
+NO_ANSWER = (
+    "Unable to contact slurm controller",
+    "Socket timed out",
+    "Connection refused",
+    "Connection timed out",
+    "Connection reset",
+    "Zero Bytes were transmitted",
+    "Unexpected message received",
+    "Slurm backup controller in standby mode",
+    "Slurm controller in standby mode",
+    "Transport endpoint is not connected",
+    "Resource temporarily unavailable",
+    "Unable to resolve",
+    "authentication plugin",
+    "Munge",
+)
+
+
+def request_arguments(request: Request) -> list[str]:
+    """The options of ``sbatch`` that ask for this request (sbatch(1)); memory rounds up to MB, time to minutes."""
+    arguments = [
+        f"--nodes={request.nodes}",
+        "--ntasks-per-node=1",
+        f"--cpus-per-task={request.cpus}",
+        f"--mem={math.ceil(request.memory / MB)}M",
+        f"--time={math.ceil(request.time / 60)}",
+    ]
+    if request.gpus:
+        kind = f"{request.gpu_type}:" if request.gpu_type else ""
+        arguments.append(f"--gres=gpu:{kind}{request.gpus}")
+    for option in ("partition", "account", "qos", "reservation"):
+        if value := getattr(request, option):
+            arguments.append(f"--{option}={value}")
+    return arguments
+
+
+def sbatch_arguments(
+    job: Job, directory: Path, home: Path, environment_fd: int, count: int = 1
+) -> list[str]:
+    """The whole ``sbatch`` command for a prepared directory; the environment is read from a descriptor."""
+    copies = [f"--array=0-{count - 1}"] if count > 1 else []
+    return [
+        "sbatch",
+        "--parsable",
+        f"--job-name={job.tag}",
+        f"--chdir={home}",
+        f"--output={directory}/output-{'%a' if count > 1 else '0'}.log",
+        "--open-mode=append",
+        "--no-requeue",
+        "--input=/dev/null",
+        f"--export-file={environment_fd}",
+        *copies,
+        *request_arguments(job.request),
+        str(directory / "script"),
+        str(directory),
+    ]
+
+
+def environment_bytes(environment: Mapping[str, str]) -> bytes:
+    """The environment as ``--export-file`` reads it: NUL-separated, so that values may hold anything else."""
+    return b"".join(f"{key}={value}".encode() + b"\0" for key, value in environment.items())
+
+
+def parse_sbatch(output: str) -> str:
+    """The job id in what ``sbatch --parsable`` printed (``17`` or ``17;cluster``). Raises ValueError."""
+    lines = output.strip().splitlines()
+    job_id = lines[-1].split(";")[0] if lines else ""
+    if not job_id.isdigit():
+        raise ValueError(f"sbatch printed no job id but {output[:200]!r}")
+    return job_id
+
+
+def squeue_arguments(mark: str, names: Sequence[str] = ()) -> list[str]:
+    """``squeue`` over all jobs, those that ended lately included.
+
+    ``mark`` is a random word that opens each line and parts its columns: job names are other people's text
+    and may hold newlines.
+    """
+    columns = ("%i", "%u", "%T", "%r", "%N", "%P", "%V", "%S", "%e", "%j")
+    only = [f"--name={','.join(names)}"] if names else []
+    return [
+        "squeue",
+        "--noheader",
+        "--array",
+        "--states=all",
+        *only,
+        f"--format={mark}" + mark.join(columns),
+    ]
+
+
+def parse_squeue(output: str, mark: str, addresses: Mapping[str, str] | None = None) -> list[Seen]:
+    """Shopfloor's jobs in the output of :func:`squeue_arguments`. Raises ValueError if it is not such output."""
+    seen = []
+    for line in output.splitlines():
+        head, *columns = line.split(mark, 10)
+        if len(columns) != 10 or head:
+            if mark in line:
+                raise ValueError(f"squeue printed {line[:200]!r}")
+            continue  # the rest of somebody's job name that holds a newline
+        job_id, owner, code, reason, nodes, partition, submitted, started, ends, name = columns
+        if not TAG.fullmatch(name):
+            continue
+        state = STATES.get(code, State.ENDED)
+        node = first_node(nodes)
+        seen.append(
+            Seen(
+                id=job_id,
+                tag=name,
+                owner=owner,
+                state=state,
+                reason=reason_words(reason) if state is State.PENDING else "",
+                cause=cause_words(code, reason) if state is State.ENDED else "",
+                detail=reason if state is State.PENDING else code,
+                node=node,
+                address=(addresses or {}).get(node, node),
+                partition=partition,
+                submitted=_epoch(submitted),
+                started=_epoch(started),
+                ends=_epoch(ends) if state is not State.PENDING else None,
+            )
+        )
+    return seen
+
+
+def first_node(nodes: str) -> str:
+    """The first name of a node list such as ``gpu01`` or ``gpu[01-03,07],cpu1``."""
+    head, bracket, rest = nodes.partition("[")
+    if "," in head or not bracket:
+        return head.split(",")[0]
+    return head + rest.split("]")[0].split(",")[0].split("-")[0]
+
+
+def _epoch(text: str) -> float | None:
+    return float(text) if text.isdigit() else None
+
+
+def parse_pairs(line: str) -> dict[str, str]:
+    """One line of ``scontrol --oneliner``: ``Key=value`` pairs; words without ``=`` belong to the value before."""
+    pairs: dict[str, str] = {}
+    key = ""
+    for word in line.split():
+        name, equals, value = word.partition("=")
+        if equals and name[:1].isalpha():
+            key = name
+            pairs[key] = value
+        elif key:
+            pairs[key] += f" {word}"
+    return pairs
+
+
+def parse_gres(text: str) -> dict[str, int]:
+    """GPUs by type in ``gpu:a100:4(S:0-1),gpu:l40:2``; a type without name is ``gpu``."""
+    gpus: dict[str, int] = {}
+    depth_free = "".join(_outside_brackets(text))
+    for item in depth_free.split(","):
+        parts = item.strip().split(":")
+        if parts[0] != "gpu":
+            continue
+        kind = parts[1] if len(parts) == 3 else "gpu"
+        number = parts[-1] if len(parts) > 1 and parts[-1].isdigit() else "1"
+        gpus[kind] = gpus.get(kind, 0) + int(number)
+    return gpus
+
+
+def _outside_brackets(text: str):
+    depth = 0
+    for letter in text:
+        if letter == "(":
+            depth += 1
+        elif letter == ")":
+            depth -= 1
+        elif depth == 0:
+            yield letter
+
+
+def parse_walltime(text: str) -> int | None:
+    """Slurm's time format in seconds; None for UNLIMITED and the like."""
+    days, dash, clock = text.partition("-")
+    if not dash:
+        days, clock = "0", text
+    parts = clock.split(":")
+    if not days.isdigit() or not all(part.isdigit() for part in parts):
+        return None
+    if dash:
+        parts += ["0"] * (3 - len(parts))
+    elif len(parts) == 1:
+        parts = ["0", parts[0], "0"]
+    elif len(parts) == 2:
+        parts = ["0", *parts]
+    hours, minutes, seconds = (int(part) for part in parts)
+    return ((int(days) * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def describe(partitions: str, nodes: str, name: str, version: str) -> Description:
+    """The machine, from ``scontrol --oneliner show partition`` and ``… show node``."""
+    rows = [pairs for line in nodes.splitlines() if "NodeName" in (pairs := parse_pairs(line))]
+    found = []
+    for line in partitions.splitlines():
+        pairs = parse_pairs(line)
+        if "PartitionName" not in pairs:
+            continue
+        mine = [
+            row for row in rows if pairs["PartitionName"] in row.get("Partitions", "").split(",")
+        ]
+        gpus: dict[str, int] = {}
+        for row in mine:
+            for kind, number in parse_gres(row.get("Gres", "")).items():
+                gpus[kind] = max(number, gpus.get(kind, 0))
+        found.append(
+            PartitionInfo(
+                name=pairs["PartitionName"],
+                nodes=len(mine),
+                cpus=max((int(row.get("CPUTot", 0)) for row in mine), default=0),
+                memory=max((int(row.get("RealMemory", 0)) for row in mine), default=0) * MB,
+                gpus=gpus,
+                time=parse_walltime(pairs.get("MaxTime", "")),
+                default=pairs.get("Default") == "YES",
+                up=pairs.get("State") == "UP",
+            )
+        )
+    addresses = {row["NodeName"]: row.get("NodeAddr", row["NodeName"]) for row in rows}
+    return Description(name, version, tuple(found), addresses)
+
+
+def is_no_answer(text: str) -> bool:
+    """Whether a command's complaint means that Slurm did not answer, rather than that it said no."""
+    return any(sign.lower() in text.lower() for sign in NO_ANSWER)
+
+
+def clean_complaint(text: str) -> str:
+    """A command's complaint without its ``sbatch: error:`` prefixes, repeated lines and endings."""
+    lines = []
+    for line in text.splitlines():
+        for prefix in ("sbatch: ", "scancel: ", "squeue: ", "scontrol: ", "error: "):
+            line = line.removeprefix(prefix)
+        line = line.removeprefix("Batch job submission failed: ").strip()
+        if line and line not in lines:
+            lines.append(line)
+    return "; ".join(lines)[:1000] or "no reason was given"
