@@ -1,0 +1,124 @@
+/** The server extension's REST API as functions; every failure arrives as one `Refusal` with a sentence. */
+
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+import type { Cluster, Offer, Start } from './contract.ts';
+import type { Words } from './words.ts';
+
+/** How long to wait for an answer to a question, and to an order that hands jobs over, in milliseconds. */
+const ASK_TIMEOUT = 20_000;
+const ORDER_TIMEOUT = 90_000;
+
+/** A request that failed: `message` is for the person, `field` names what it is about, if anything. */
+export class Refusal extends Error {
+  readonly field: string | null;
+
+  constructor(message: string, field: string | null = null) {
+    super(message);
+    this.name = 'Refusal';
+    this.field = field;
+  }
+}
+
+export class Api {
+  private _settings: ServerConnection.ISettings;
+  private _trans: Words;
+
+  constructor(settings: ServerConnection.ISettings, trans: Words) {
+    this._settings = settings;
+    this._trans = trans;
+  }
+
+  offer(): Promise<Offer> {
+    return this._ask('GET', ['offer']);
+  }
+
+  clusters(): Promise<{ clusters: Cluster[]; server_time: number }> {
+    return this._ask('GET', ['clusters']);
+  }
+
+  start(start: Start): Promise<Cluster> {
+    return this._ask('POST', ['clusters'], start);
+  }
+
+  scale(id: string, workers: number): Promise<Cluster> {
+    return this._ask('PATCH', ['clusters', id], { workers });
+  }
+
+  /** Stops a living cluster; takes an ended one off the list. */
+  async remove(id: string): Promise<void> {
+    await this._ask('DELETE', ['clusters', id]);
+  }
+
+  /** The source of the cell that connects a notebook to the cluster. */
+  async cell(id: string): Promise<string> {
+    const { source } = await this._ask<{ source: string }>('GET', [
+      'clusters',
+      id,
+      'cell'
+    ]);
+    return source;
+  }
+
+  /** Puts the example notebooks among the person's files; the path of the first one. */
+  async examples(): Promise<string> {
+    const { path } = await this._ask<{ path: string }>('POST', ['examples']);
+    return path;
+  }
+
+  private async _ask<T>(
+    method: string,
+    path: string[],
+    body?: object
+  ): Promise<T> {
+    const url = URLExt.join(
+      this._settings.baseUrl,
+      'shopfloor/api',
+      ...path.map(encodeURIComponent)
+    );
+    const timeout = method === 'GET' ? ASK_TIMEOUT : ORDER_TIMEOUT;
+    let response: Response;
+    try {
+      response = await ServerConnection.makeRequest(
+        url,
+        {
+          method,
+          signal: AbortSignal.timeout(timeout),
+          ...(body ? { body: JSON.stringify(body) } : {})
+        },
+        this._settings
+      );
+    } catch (error) {
+      if (error instanceof ServerConnection.NetworkError) {
+        throw new Refusal(this._trans.__('Your server does not answer.'));
+      }
+      throw error;
+    }
+    const answer = parse(await response.text());
+    if (!response.ok) {
+      throw new Refusal(
+        typeof answer?.message === 'string' && answer.message
+          ? answer.message
+          : this._trans.__(
+              'Your server answered with error %1.',
+              response.status
+            ),
+        typeof answer?.field === 'string' ? answer.field : null
+      );
+    }
+    return answer as T;
+  }
+}
+
+/** The JSON of an answer, or null: a proxy on the way answers with a page, a 204 with nothing. */
+function parse(text: string): any {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) {
+      return null;
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,274 @@
+/** The start form as values: which fields to show, what was typed, and the request that it makes. */
+
+import type {
+  Field,
+  Limit,
+  Offer,
+  Preset,
+  Request,
+  Start,
+  Value
+} from './contract.ts';
+import {
+  parseBytes,
+  parseSeconds,
+  showBytes,
+  showSeconds,
+  writeBytes,
+  writeSeconds
+} from './quantity.ts';
+import type { Words } from './words.ts';
+
+/** The card beside the presets that unfolds the fields. */
+export const CUSTOM = 'custom';
+
+/** What the form holds: text as typed, by field name. */
+export interface Inputs {
+  name: string;
+  workers: string;
+  /** A preset's name, or `CUSTOM`. */
+  preset: string;
+  fields: Record<string, string>;
+}
+
+/** Sentences to show, by field name; `name`, `workers` and `preset` are fields of the form too. */
+export type Problems = Record<string, string>;
+
+/** The preset that is chosen when nobody chose. */
+export function defaultPreset(offer: Offer): Preset {
+  const preset = offer.presets.find(one => one.name === offer.default_preset);
+  return preset ?? offer.presets[0];
+}
+
+/** The fields that a person has a choice in; one with a single possible value is not worth a line. */
+export function shownFields(offer: Offer): Field[] {
+  return offer.fields.filter(field => {
+    if (field.type === 'choice') {
+      return (offer.choices[field.name] ?? []).length > 1;
+    }
+    const { min, max } = offer.limits[field.name] ?? {};
+    return typeof min !== 'number' || typeof max !== 'number' || min < max;
+  });
+}
+
+/** The label with the limit inside: `CPUs (1–8)`, `Memory (up to 16 GB)`. */
+export function fieldLabel(
+  field: Field,
+  limit: Limit | undefined,
+  trans: Words
+): string {
+  const { min, max } = limit ?? {};
+  if (typeof max !== 'number') {
+    return field.label;
+  }
+  return field.type === 'integer' && typeof min === 'number'
+    ? trans.__('%1 (%2–%3)', field.label, min, max)
+    : trans.__('%1 (up to %2)', field.label, showValue(field, max));
+}
+
+/** The choices of a field; without one that was made, the site decides. */
+export function fieldChoices(
+  field: Field,
+  offer: Offer,
+  trans: Words
+): { value: string; label: string }[] {
+  return [
+    { value: '', label: trans.__('Any') },
+    ...(offer.choices[field.name] ?? []).filter(choice => choice.value !== '')
+  ];
+}
+
+/** A fresh form: the default preset, or what an earlier cluster was started with. */
+export function inputsFrom(offer: Offer, earlier?: Start): Inputs {
+  const preset = defaultPreset(offer);
+  if (!earlier) {
+    return {
+      name: '',
+      workers: '2',
+      preset: preset.name,
+      fields: writeFields(offer, preset.request)
+    };
+  }
+  const request = { ...preset.request, ...earlier.request };
+  const same = offer.presets.find(
+    one =>
+      !one.disabled &&
+      isSame(offer, { ...preset.request, ...one.request }, request)
+  );
+  return {
+    name: earlier.name ?? '',
+    workers: String(earlier.workers),
+    preset: same?.name ?? CUSTOM,
+    fields: writeFields(offer, request)
+  };
+}
+
+/** The form after another card was chosen; `CUSTOM` goes on from the values of the card before. */
+export function choosePreset(
+  offer: Offer,
+  inputs: Inputs,
+  name: string
+): Inputs {
+  const preset = offer.presets.find(one => one.name === name);
+  return preset
+    ? { ...inputs, preset: name, fields: writeFields(offer, preset.request) }
+    : { ...inputs, preset: CUSTOM };
+}
+
+/** What to send, or the sentences that say what to mend. Limits are the offer's; the server checks again. */
+export function startFrom(
+  offer: Offer,
+  inputs: Inputs,
+  trans: Words
+): { start: Start } | { problems: Problems } {
+  const problems: Problems = {};
+  const workers = readWorkers(offer, inputs.workers, problems, trans);
+  const preset = offer.presets.find(one => one.name === inputs.preset);
+  if (preset?.disabled) {
+    problems.preset = preset.disabled;
+  }
+  const request = preset
+    ? preset.request
+    : readFields(offer, inputs.fields, problems, trans);
+  if (Object.keys(problems).length || workers === null) {
+    return { problems };
+  }
+  const name = inputs.name.trim();
+  return { start: { ...(name ? { name } : {}), workers, request } };
+}
+
+/** Where a refusal by the server belongs in the form. */
+export function problemsFrom(
+  message: string,
+  field: string | null,
+  offer: Offer,
+  inputs: Inputs
+): Problems {
+  const visible =
+    field === 'workers' ||
+    field === 'name' ||
+    (inputs.preset === CUSTOM &&
+      shownFields(offer).some(one => one.name === field));
+  return { [visible && field ? field : 'preset']: message };
+}
+
+function readWorkers(
+  offer: Offer,
+  text: string,
+  problems: Problems,
+  trans: Words
+): number | null {
+  const limit = offer.limits.workers ?? {};
+  const value = /^\d{1,6}$/.test(text.trim()) ? Number(text) : null;
+  const max = limit.max ?? null;
+  if (value === null || value < 1) {
+    problems.workers = trans.__('Workers: a whole number, at least 1.');
+  } else if (max !== null && value > max) {
+    problems.workers = trans.__('Workers: at most %1.', max);
+  }
+  return value;
+}
+
+function readFields(
+  offer: Offer,
+  typed: Record<string, string>,
+  problems: Problems,
+  trans: Words
+): Request {
+  const standard = defaultPreset(offer).request;
+  const request: Request = {};
+  for (const field of offer.fields) {
+    const text = typed[field.name];
+    if (text === undefined) {
+      continue;
+    }
+    const value = readValue(field, text);
+    if (value === null) {
+      problems[field.name] = malformed(field, trans);
+      continue;
+    }
+    const outside = outsideLimit(field, value, offer.limits[field.name], trans);
+    if (outside) {
+      problems[field.name] = outside;
+    } else if (value !== standardValue(field, standard)) {
+      // What is absent is the default preset's, and the server may then fit the rest around it.
+      request[field.name] = value;
+    }
+  }
+  return request;
+}
+
+function readValue(field: Field, text: string): Value | null {
+  switch (field.type) {
+    case 'choice':
+      return text;
+    case 'bytes':
+      return parseBytes(text);
+    case 'seconds':
+      return parseSeconds(text);
+    case 'integer':
+      return /^\d{1,9}$/.test(text.trim()) ? Number(text) : null;
+  }
+}
+
+function malformed(field: Field, trans: Words): string {
+  switch (field.type) {
+    case 'bytes':
+      return trans.__('%1: a size such as 4 GB or 512 MB.', field.label);
+    case 'seconds':
+      return trans.__('%1: a time such as 2 h, 1:30 h or 45 min.', field.label);
+    default:
+      return trans.__('%1: a whole number.', field.label);
+  }
+}
+
+function outsideLimit(
+  field: Field,
+  value: Value,
+  limit: Limit | undefined,
+  trans: Words
+): string | null {
+  if (typeof value !== 'number') {
+    return null;
+  }
+  const { min, max } = limit ?? {};
+  if (typeof min === 'number' && value < min) {
+    return trans.__('%1: at least %2.', field.label, showValue(field, min));
+  }
+  if (typeof max === 'number' && value > max) {
+    return trans.__('%1: at most %2.', field.label, showValue(field, max));
+  }
+  return null;
+}
+
+function showValue(field: Field, value: number): string {
+  return field.type === 'bytes'
+    ? showBytes(value)
+    : field.type === 'seconds'
+      ? showSeconds(value)
+      : String(value);
+}
+
+function standardValue(field: Field, request: Request): Value {
+  return request[field.name] ?? field.default ?? '';
+}
+
+function writeFields(offer: Offer, request: Request): Record<string, string> {
+  const written: Record<string, string> = {};
+  for (const field of offer.fields) {
+    const value = standardValue(field, request);
+    written[field.name] =
+      typeof value === 'number' && field.type === 'bytes'
+        ? writeBytes(value)
+        : typeof value === 'number' && field.type === 'seconds'
+          ? writeSeconds(value)
+          : String(value);
+  }
+  return written;
+}
+
+function isSame(offer: Offer, left: Request, right: Request): boolean {
+  return offer.fields.every(
+    field => standardValue(field, left) === standardValue(field, right)
+  );
+}

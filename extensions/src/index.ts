@@ -1,0 +1,224 @@
+/** The plugins: the panel *Jobs*, its commands, and the launcher's card for the example notebooks. */
+
+import {
+  ILayoutRestorer,
+  type JupyterFrontEnd,
+  type JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import {
+  Dialog,
+  ICommandPalette,
+  InputDialog,
+  Notification,
+  showDialog
+} from '@jupyterlab/apputils';
+import { ILauncher } from '@jupyterlab/launcher';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+
+import { Api, Refusal } from './api.ts';
+import { Clusters } from './clusters.ts';
+import type { Cluster, Start } from './contract.ts';
+import { startCluster } from './dialog.tsx';
+import { examplesIcon, jobsIcon } from './icons.ts';
+import { currentNotebook, insertAndRun } from './notebook.ts';
+import { JobsPanel } from './panel.tsx';
+import { lossOnStop } from './words.ts';
+
+const CommandIDs = {
+  newCluster: 'shopfloor:new-cluster',
+  insertCell: 'shopfloor:insert-connecting-cell',
+  openExamples: 'shopfloor:open-examples'
+};
+
+const jobs: JupyterFrontEndPlugin<void> = {
+  id: 'shopfloor-lab:jobs',
+  description:
+    'The panel in which Dask clusters are started, watched and used.',
+  autoStart: true,
+  requires: [INotebookTracker],
+  optional: [ICommandPalette, ILayoutRestorer, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    tracker: INotebookTracker,
+    palette: ICommandPalette | null,
+    restorer: ILayoutRestorer | null,
+    maybeTranslator: ITranslator | null
+  ) => {
+    const translator = maybeTranslator ?? nullTranslator;
+    const trans = translator.load('shopfloor_lab');
+    const { commands, serviceManager, shell } = app;
+    const api = new Api(serviceManager.serverSettings, trans);
+    const notebooks = {
+      tracker,
+      commands,
+      defaultKernel: () => serviceManager.kernelspecs.specs?.default,
+      translator
+    };
+
+    const startNew = (earlier?: Start) =>
+      orNotify(async () => {
+        shell.activateById(panel.id);
+        await startCluster(clusters, trans, earlier);
+      });
+
+    const useInNotebook = async (cluster: Cluster) => {
+      clusters.setRefusal(cluster.id, null);
+      try {
+        const source = await api.cell(cluster.id);
+        const notebook = await currentNotebook(notebooks, trans);
+        if (notebook) {
+          shell.activateById(notebook.id);
+          await insertAndRun(notebook, source, translator);
+        }
+      } catch (error) {
+        if (!(error instanceof Refusal)) {
+          throw error;
+        }
+        clusters.setRefusal(cluster.id, error.message);
+      }
+    };
+
+    const stop = async (cluster: Cluster) => {
+      const loss = lossOnStop(cluster, trans);
+      if (loss) {
+        const { button } = await showDialog({
+          title: trans.__('Stop %1?', cluster.name),
+          body: loss,
+          buttons: [
+            Dialog.cancelButton({ label: trans.__('Keep it running') }),
+            Dialog.warnButton({ label: trans.__('Stop it') })
+          ],
+          defaultButton: 0
+        });
+        if (!button.accept) {
+          return;
+        }
+      }
+      await clusters.remove(cluster);
+    };
+
+    const clusters: Clusters = new Clusters(api, () => panel.isVisible);
+    const panel: JobsPanel = new JobsPanel(
+      clusters,
+      {
+        startNew: () => void startNew(),
+        startAgain: ({ name, workers, request }) =>
+          void startNew({
+            name,
+            workers: Math.max(1, workers.wanted),
+            request
+          }),
+        useInNotebook,
+        stop
+      },
+      trans
+    );
+    shell.add(panel, 'left', { rank: 150, type: 'Jobs' });
+    restorer?.add(panel, panel.id);
+
+    commands.addCommand(CommandIDs.newCluster, {
+      label: args =>
+        args.isPalette
+          ? trans.__('New Dask Cluster')
+          : trans.__('Dask Cluster'),
+      caption: trans.__('Start workers that compute together'),
+      icon: args => (args.isPalette ? undefined : jobsIcon),
+      execute: () => startNew()
+    });
+    commands.addCommand(CommandIDs.insertCell, {
+      label: trans.__('Insert Connecting Cell'),
+      caption: trans.__('Connect the open notebook to a Dask cluster'),
+      execute: async () => {
+        await clusters.refresh();
+        const running = (clusters.list ?? []).filter(
+          one => one.state === 'running'
+        );
+        if (clusters.problem || running.length === 0) {
+          shell.activateById(panel.id);
+          Notification.warning(
+            clusters.problem ??
+              trans.__('No Dask cluster is running. Start one in Jobs.')
+          );
+          return;
+        }
+        const chosen =
+          running.length === 1
+            ? running[0]
+            : await chooseCluster(running, trans.__('Connect to'));
+        if (chosen) {
+          await useInNotebook(chosen);
+        }
+      }
+    });
+    for (const command of [CommandIDs.newCluster, CommandIDs.insertCell]) {
+      palette?.addItem({
+        command,
+        category: 'Shopfloor',
+        args: { isPalette: true }
+      });
+    }
+  }
+};
+
+const examples: JupyterFrontEndPlugin<void> = {
+  id: 'shopfloor-lab:examples',
+  description: 'The launcher card that opens the example notebooks.',
+  autoStart: true,
+  optional: [ILauncher, ICommandPalette, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    launcher: ILauncher | null,
+    palette: ICommandPalette | null,
+    translator: ITranslator | null
+  ) => {
+    const trans = (translator ?? nullTranslator).load('shopfloor_lab');
+    const api = new Api(app.serviceManager.serverSettings, trans);
+    const command = CommandIDs.openExamples;
+    app.commands.addCommand(command, {
+      label: args =>
+        args.isPalette
+          ? trans.__('Open Example Notebooks')
+          : trans.__('Example notebooks'),
+      caption: trans.__(
+        'Copy the example notebooks to your files and open the first one'
+      ),
+      icon: args => (args.isPalette ? undefined : examplesIcon),
+      execute: () =>
+        orNotify(async () => {
+          const path = await api.examples();
+          await app.commands.execute('docmanager:open', { path });
+        })
+    });
+    launcher?.add({ command, category: 'Shopfloor', rank: 0 });
+    palette?.addItem({
+      command,
+      category: 'Shopfloor',
+      args: { isPalette: true }
+    });
+  }
+};
+
+/** Runs an order; a refusal becomes a notification where no row or form could show it. */
+async function orNotify(order: () => Promise<void>): Promise<void> {
+  try {
+    await order();
+  } catch (error) {
+    if (!(error instanceof Refusal)) {
+      throw error;
+    }
+    Notification.error(error.message, { autoClose: false });
+  }
+}
+
+/** Asks which of several clusters; null when dismissed. */
+async function chooseCluster(
+  clusters: Cluster[],
+  title: string
+): Promise<Cluster | null> {
+  const items = clusters.map((one, at) => `${at + 1}. ${one.name}`);
+  const { value } = await InputDialog.getItem({ title, items });
+  return value === null ? null : clusters[items.indexOf(value)];
+}
+
+export default [jobs, examples];

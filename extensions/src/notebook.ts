@@ -1,0 +1,73 @@
+/** Puts the connecting cell into the open notebook and runs it. */
+
+import { Dialog, showDialog } from '@jupyterlab/apputils';
+import {
+  type INotebookTracker,
+  NotebookActions,
+  NotebookPanel
+} from '@jupyterlab/notebook';
+import type { ITranslator } from '@jupyterlab/translation';
+import type { CommandRegistry } from '@lumino/commands';
+
+import type { Words } from './words.ts';
+
+/** What is needed to find a notebook, or to make one. */
+export interface Notebooks {
+  tracker: INotebookTracker;
+  commands: CommandRegistry;
+  /** The kernel of a new notebook; undefined lets Lab ask. */
+  defaultKernel: () => string | undefined;
+  translator: ITranslator;
+}
+
+/** The current notebook, or a new one if the person wants it; null if not. */
+export async function currentNotebook(
+  notebooks: Notebooks,
+  trans: Words
+): Promise<NotebookPanel | null> {
+  const current = notebooks.tracker.currentWidget;
+  if (current) {
+    return current;
+  }
+  const { button } = await showDialog({
+    title: trans.__('No notebook is open'),
+    body: trans.__(
+      'The connecting cell goes into a notebook. Open one, or start with an empty one.'
+    ),
+    buttons: [
+      Dialog.cancelButton({ label: trans.__('Cancel') }),
+      Dialog.okButton({ label: trans.__('New notebook') })
+    ]
+  });
+  if (!button.accept) {
+    return null;
+  }
+  const kernelName = notebooks.defaultKernel();
+  const made: unknown = await notebooks.commands.execute(
+    'notebook:create-new',
+    { activate: true, ...(kernelName ? { kernelName } : {}) }
+  );
+  return made instanceof NotebookPanel ? made : null;
+}
+
+/** Inserts `source` as a code cell above the active cell, runs it, and leaves the cell before active again. */
+export async function insertAndRun(
+  panel: NotebookPanel,
+  source: string,
+  translator: ITranslator
+): Promise<void> {
+  await panel.context.ready;
+  await panel.sessionContext.ready;
+  const notebook = panel.content;
+  NotebookActions.insertAbove(notebook);
+  if (notebook.activeCell?.model.type !== 'code') {
+    NotebookActions.changeCellType(notebook, 'code', translator);
+  }
+  notebook.activeCell?.model.sharedModel.setSource(source);
+  await NotebookActions.runAndAdvance(
+    notebook,
+    panel.sessionContext,
+    undefined,
+    translator
+  );
+}

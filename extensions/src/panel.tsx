@@ -1,0 +1,143 @@
+/** The side panel *Jobs*: its head, its list, and what it says when there is nothing or no news. */
+
+import { ReactWidget, UseSignal } from '@jupyterlab/apputils';
+import { addIcon } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
+import React from 'react';
+
+import type { Clusters } from './clusters.ts';
+import type { Cluster } from './contract.ts';
+import { jobsIcon } from './icons.ts';
+import { showClock } from './quantity.ts';
+import { ClusterRow } from './row.tsx';
+import type { Words } from './words.ts';
+
+/** What the panel's buttons do beyond the list itself. */
+export interface Actions {
+  startNew(): void;
+  startAgain(cluster: Cluster): void;
+  useInNotebook(cluster: Cluster): Promise<void>;
+  stop(cluster: Cluster): Promise<void>;
+}
+
+export class JobsPanel extends ReactWidget {
+  private _clusters: Clusters;
+  private _actions: Actions;
+  private _trans: Words;
+
+  constructor(clusters: Clusters, actions: Actions, trans: Words) {
+    super();
+    this.id = 'shopfloor-jobs';
+    this.addClass('shopfloor-Jobs');
+    this.title.icon = jobsIcon;
+    this.title.caption = trans.__('Jobs');
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', trans.__('Jobs'));
+    this._clusters = clusters;
+    this._actions = actions;
+    this._trans = trans;
+  }
+
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    void this._clusters.refresh();
+  }
+
+  protected override render(): React.ReactElement {
+    return (
+      <UseSignal signal={this._clusters.changed}>
+        {() => (
+          <JobsView
+            clusters={this._clusters}
+            actions={this._actions}
+            trans={this._trans}
+          />
+        )}
+      </UseSignal>
+    );
+  }
+}
+
+function JobsView(props: {
+  clusters: Clusters;
+  actions: Actions;
+  trans: Words;
+}): React.ReactElement {
+  const { clusters, actions, trans } = props;
+  const { list } = clusters;
+  return (
+    <>
+      <div className="shopfloor-Jobs-head">
+        <h2>{trans.__('Jobs')}</h2>
+        <button
+          type="button"
+          className="shopfloor-IconButton"
+          title={trans.__('New Dask cluster')}
+          aria-label={trans.__('New Dask cluster')}
+          onClick={actions.startNew}
+        >
+          <addIcon.react tag="span" aria-hidden="true" />
+        </button>
+      </div>
+      <News clusters={clusters} trans={trans} />
+      {list && list.length > 0 && (
+        <ul
+          className="shopfloor-Jobs-list"
+          aria-label={trans.__('Dask clusters')}
+        >
+          {list.map(cluster => (
+            <ClusterRow
+              key={cluster.id}
+              cluster={cluster}
+              clusters={clusters}
+              actions={actions}
+              trans={trans}
+            />
+          ))}
+        </ul>
+      )}
+      {list?.length === 0 && (
+        <div className="shopfloor-Jobs-empty">
+          <p>
+            {trans.__(
+              'A Dask cluster is a group of workers that compute together, for data or models that are too much for one notebook.'
+            )}
+          </p>
+          <button
+            type="button"
+            className="jp-mod-styled jp-mod-accept"
+            data-testid="shopfloor-first-cluster"
+            onClick={actions.startNew}
+          >
+            {trans.__('Start a Dask cluster')}
+          </button>
+        </div>
+      )}
+    </>
+  );
+}
+
+/** Nothing on screen may lie: how old it is, and why, where it is not current. */
+function News(props: { clusters: Clusters; trans: Words }): React.ReactElement {
+  const { problem, updated, list } = props.clusters;
+  const { trans } = props;
+  let text = list === null && !problem ? trans.__('Looking…') : '';
+  if (problem) {
+    text =
+      updated === null
+        ? problem
+        : trans.__(
+            'Not updated since %1. %2',
+            showClock(updated, Date.now() / 1000),
+            problem
+          );
+  }
+  return (
+    <div
+      role="status"
+      className={`shopfloor-News${problem ? ' shopfloor-Problem' : ''}`}
+    >
+      {text}
+    </div>
+  );
+}

@@ -1,0 +1,329 @@
+/** One Dask cluster in the panel: a line that unfolds to its workers, use, and what can be done with it. */
+
+import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
+import React, { useState } from 'react';
+
+import type { Clusters } from './clusters.ts';
+import type { Cluster } from './contract.ts';
+import type { Actions } from './panel.tsx';
+import { showClock, showShare } from './quantity.ts';
+import {
+  stateLine,
+  stateWord,
+  tasksLine,
+  timeLeft,
+  type Words,
+  workerLine,
+  workersLine
+} from './words.ts';
+
+interface RowProps {
+  cluster: Cluster;
+  clusters: Clusters;
+  actions: Actions;
+  trans: Words;
+}
+
+export function ClusterRow(props: RowProps): React.ReactElement {
+  const { cluster, clusters, trans } = props;
+  const ended = cluster.state === 'ended';
+  // Null: nobody has folded or unfolded it, so what lives is open and what ended is closed.
+  const [chosen, setChosen] = useState<boolean | null>(null);
+  const open = chosen ?? !ended;
+  const details = `shopfloor-details-${cluster.id}`;
+  const stopping = clusters.isStopping(cluster.id);
+  const refusal = clusters.refusal(cluster.id);
+  const Caret = open ? caretDownIcon.react : caretRightIcon.react;
+  const left = timeLeft(cluster, clusters.now, trans);
+  return (
+    <li
+      className="shopfloor-Row"
+      data-testid="shopfloor-cluster"
+      data-cluster-id={cluster.id}
+      data-state={cluster.state}
+    >
+      <button
+        type="button"
+        className="shopfloor-Row-head"
+        aria-expanded={open}
+        aria-controls={details}
+        onClick={() => setChosen(!open)}
+      >
+        <Caret tag="span" className="shopfloor-Caret" aria-hidden="true" />
+        <span
+          className="shopfloor-Dot"
+          data-state={cluster.state}
+          aria-hidden="true"
+        />
+        <span className="shopfloor-Row-name" title={cluster.name}>
+          {cluster.name}
+        </span>
+        <span className="shopfloor-Row-state">
+          {stopping && !ended
+            ? trans.__('Stopping…')
+            : stateWord(cluster, trans)}
+        </span>
+      </button>
+      <div className="shopfloor-Row-line" data-testid="shopfloor-state">
+        <span title={cluster.detail ?? undefined}>
+          {stateLine(cluster, trans)}
+        </span>
+        {left && !clusters.problem && (
+          <span className="shopfloor-Grey" data-testid="shopfloor-time-left">
+            {left}
+          </span>
+        )}
+      </div>
+      <div role="alert" className="shopfloor-Problem shopfloor-Row-refusal">
+        {refusal}
+      </div>
+      {open && (
+        <div id={details} className="shopfloor-Row-body">
+          {ended ? <Ended {...props} /> : <Living {...props} />}
+        </div>
+      )}
+      {ended && <EndedButtons {...props} />}
+    </li>
+  );
+}
+
+function Living(props: RowProps): React.ReactElement {
+  const { cluster, clusters, actions, trans } = props;
+  const [busy, setBusy] = useState(false);
+  const stopping = clusters.isStopping(cluster.id);
+  const running = cluster.state === 'running';
+  const use = async () => {
+    setBusy(true);
+    try {
+      await actions.useInNotebook(cluster);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <>
+      <Scale {...props} />
+      <Workers {...props} />
+      <Memory {...props} />
+      <div data-testid="shopfloor-tasks">{tasksLine(cluster.tasks, trans)}</div>
+      <div className="shopfloor-Buttons">
+        <button
+          type="button"
+          className="jp-mod-styled jp-mod-accept"
+          disabled={!running || busy || stopping}
+          title={
+            running
+              ? trans.__('Put the connecting cell into the open notebook')
+              : trans.__('Can be used as soon as it runs')
+          }
+          onClick={() => void use()}
+        >
+          {trans.__('Use in notebook')}
+        </button>
+      </div>
+      <div className="shopfloor-Row-foot shopfloor-Grey">
+        {trans.__('Closing the tab does not stop it.')}{' '}
+        {cluster.ends !== null && (
+          <>
+            {trans.__('It ends at %1', showClock(cluster.ends, clusters.now))}
+            {' · '}
+          </>
+        )}
+        <button
+          type="button"
+          className="shopfloor-LinkButton"
+          aria-label={trans.__('Stop cluster')}
+          title={trans.__('Stop cluster')}
+          disabled={stopping}
+          onClick={() => void actions.stop(cluster)}
+        >
+          {trans.__('Stop')}
+        </button>
+      </div>
+    </>
+  );
+}
+
+function Scale(props: RowProps): React.ReactElement {
+  const { cluster, clusters, trans } = props;
+  const wanted = clusters.wanted(cluster);
+  const stopping = clusters.isStopping(cluster.id);
+  return (
+    <div
+      className="shopfloor-Scale"
+      role="group"
+      aria-label={trans.__('Number of workers')}
+    >
+      <span>{trans.__('Workers')}</span>
+      <button
+        type="button"
+        className="shopfloor-IconButton"
+        aria-label={trans.__('Remove worker')}
+        title={trans.__('Remove worker')}
+        disabled={wanted <= 0 || stopping}
+        onClick={() => void clusters.scale(cluster, wanted - 1)}
+      >
+        −
+      </button>
+      <output
+        aria-label={trans.__('Workers asked for')}
+        data-testid="shopfloor-wanted"
+      >
+        {wanted}
+      </output>
+      <button
+        type="button"
+        className="shopfloor-IconButton"
+        aria-label={trans.__('Add worker')}
+        title={trans.__('Add worker')}
+        disabled={stopping}
+        onClick={() => void clusters.scale(cluster, wanted + 1)}
+      >
+        +
+      </button>
+    </div>
+  );
+}
+
+function Workers(props: RowProps): React.ReactElement {
+  const { cluster, trans } = props;
+  const [open, setOpen] = useState(false);
+  const { rows } = cluster.workers;
+  const line = workersLine(cluster, trans);
+  if (rows.length === 0) {
+    return <div data-testid="shopfloor-workers">{line}</div>;
+  }
+  const list = `shopfloor-workers-${cluster.id}`;
+  const Caret = open ? caretDownIcon.react : caretRightIcon.react;
+  return (
+    <div data-testid="shopfloor-workers">
+      <button
+        type="button"
+        className="shopfloor-Fold"
+        aria-expanded={open}
+        aria-controls={list}
+        onClick={() => setOpen(!open)}
+      >
+        <Caret tag="span" className="shopfloor-Caret" aria-hidden="true" />
+        <span>{line}</span>
+      </button>
+      {open && (
+        <ul
+          id={list}
+          className="shopfloor-Workers"
+          aria-label={trans.__('Workers')}
+        >
+          {rows.map(worker => (
+            <li key={worker.name} data-state={worker.state}>
+              <div>
+                <span
+                  className="shopfloor-Dot"
+                  data-state={worker.state}
+                  aria-hidden="true"
+                />{' '}
+                {worker.name}
+              </div>
+              <div className="shopfloor-Grey">
+                {[workerLine(worker, trans), ...figures(worker, trans)].join(
+                  ' · '
+                )}
+              </div>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+function figures(
+  worker: Cluster['workers']['rows'][number],
+  trans: Words
+): string[] {
+  const parts = [];
+  if (worker.memory !== null && worker.memory_limit) {
+    const [used, all] = showShare(worker.memory, worker.memory_limit);
+    parts.push(trans.__('%1 of %2', used, all));
+  }
+  if (worker.cpu !== null) {
+    parts.push(trans.__('CPU %1 %', Math.round(worker.cpu)));
+  }
+  if (worker.gpus) {
+    parts.push(trans.__('GPU %1', worker.gpus));
+  }
+  return parts;
+}
+
+function Memory(props: RowProps): React.ReactElement | null {
+  const { memory, memory_limit } = props.cluster;
+  const { trans } = props;
+  if (!memory_limit) {
+    return null;
+  }
+  const percent = Math.min(100, Math.round((100 * memory) / memory_limit));
+  const text = trans.__('%1 of %2', ...showShare(memory, memory_limit));
+  return (
+    <div className="shopfloor-Memory">
+      <span>{trans.__('Memory')}</span>
+      <div
+        className="shopfloor-Bar"
+        role="meter"
+        aria-label={trans.__('Memory')}
+        aria-valuemin={0}
+        aria-valuemax={100}
+        aria-valuenow={percent}
+        aria-valuetext={text}
+        data-level={percent > 85 ? 'high' : 'normal'}
+      >
+        <div style={{ width: `${percent}%` }} />
+      </div>
+      <span className="shopfloor-Grey">{text}</span>
+    </div>
+  );
+}
+
+function Ended(props: RowProps): React.ReactElement {
+  const { cluster, trans } = props;
+  return (
+    <>
+      {cluster.detail && <div className="shopfloor-Grey">{cluster.detail}</div>}
+      {cluster.log ? (
+        <pre
+          className="shopfloor-Log"
+          tabIndex={0}
+          aria-label={trans.__('Last lines of the log')}
+        >
+          {cluster.log}
+        </pre>
+      ) : (
+        <div className="shopfloor-Grey">{trans.__('It wrote no log.')}</div>
+      )}
+    </>
+  );
+}
+
+function EndedButtons(props: RowProps): React.ReactElement {
+  const { cluster, clusters, actions, trans } = props;
+  const going = clusters.isStopping(cluster.id);
+  return (
+    <div className="shopfloor-Buttons">
+      <button
+        type="button"
+        className="jp-mod-styled"
+        disabled={going}
+        onClick={() => actions.startAgain(cluster)}
+      >
+        {trans.__('Start again…')}
+      </button>
+      <button
+        type="button"
+        className="jp-mod-styled"
+        aria-label={trans.__('Remove cluster from the list')}
+        disabled={going}
+        onClick={() => void clusters.remove(cluster)}
+      >
+        {trans.__('Remove')}
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,142 @@
+/** What the panel says about clusters, workers and tasks: plain words made from the contract's values. */
+
+import type { Cluster, Worker } from './contract.ts';
+import { showSeconds } from './quantity.ts';
+
+/** The part of Lab's translation bundle that sentences need. */
+export interface Words {
+  __(text: string, ...values: unknown[]): string;
+  _n(one: string, many: string, count: number, ...values: unknown[]): string;
+}
+
+/** The word for a cluster's state; what it waits for or why it ended is `why`. */
+export function stateWord(cluster: Cluster, trans: Words): string {
+  switch (cluster.state) {
+    case 'submitted':
+      return trans.__('Asked');
+    case 'pending':
+      return trans.__('Waiting');
+    case 'starting':
+      return trans.__('Starting');
+    case 'running':
+      return trans.__('Running');
+    case 'ended':
+      return trans.__('Ended');
+  }
+}
+
+/** State, place and reason in one line: `Running on gpu01`, `Waiting: all GPUs are busy`. */
+export function stateLine(cluster: Cluster, trans: Words): string {
+  const word = stateWord(cluster, trans);
+  const why = cluster.state === 'ended' ? cluster.cause : cluster.reason;
+  if (why) {
+    return trans.__('%1: %2', word, why);
+  }
+  return cluster.node && cluster.state !== 'ended'
+    ? trans.__('%1 on %2', word, cluster.node)
+    : word;
+}
+
+/** The time left in words, or null where no end is known. `now` in epoch seconds of the server's clock. */
+export function timeLeft(
+  cluster: Cluster,
+  now: number,
+  trans: Words
+): string | null {
+  if (cluster.ends === null || cluster.state === 'ended') {
+    return null;
+  }
+  const left = Math.floor(cluster.ends - now);
+  return left < 60
+    ? trans.__('less than a minute left')
+    : trans.__('%1 left', showSeconds(left - (left % 60)));
+}
+
+/** All workers in one line: `2 connected, 1 waiting: all GPUs are busy`. */
+export function workersLine(cluster: Cluster, trans: Words): string {
+  const { wanted, connected, rows } = cluster.workers;
+  const inState = (...states: Worker['state'][]) =>
+    rows.filter(row => states.includes(row.state));
+  const starting = inState('starting');
+  const waiting = inState('submitted', 'pending');
+  const ended = inState('ended');
+  const living = connected + starting.length + waiting.length;
+  const part = (text: string, workers: Worker[]) => {
+    const reason = workers.find(worker => worker.reason)?.reason;
+    return reason ? trans.__('%1: %2', text, reason) : text;
+  };
+  const parts = [trans.__('%1 connected', connected)];
+  if (starting.length) {
+    parts.push(part(trans.__('%1 starting', starting.length), starting));
+  }
+  if (cluster.state !== 'ended' && wanted > living) {
+    parts.push(trans.__('%1 asked for', wanted - living));
+  }
+  if (wanted < living) {
+    parts.push(trans.__('%1 leaving', living - wanted));
+  }
+  if (waiting.length) {
+    parts.push(part(trans.__('%1 waiting', waiting.length), waiting));
+  }
+  if (ended.length) {
+    parts.push(part(trans.__('%1 ended', ended.length), ended));
+  }
+  return parts.join(', ');
+}
+
+/** One worker's state and place, or why it waits or ended. */
+export function workerLine(worker: Worker, trans: Words): string {
+  const words = {
+    submitted: trans.__('asked for'),
+    pending: trans.__('waiting'),
+    starting: trans.__('starting'),
+    connected: trans.__('connected'),
+    ended: trans.__('ended')
+  };
+  const word = worker.node
+    ? trans.__('%1 on %2', words[worker.state], worker.node)
+    : words[worker.state];
+  return worker.reason ? trans.__('%1: %2', word, worker.reason) : word;
+}
+
+/** What the cluster computes: `12 tasks running, 30 waiting, 4 results in memory, 1 failed`. */
+export function tasksLine(tasks: Cluster['tasks'], trans: Words): string {
+  const parts = [];
+  if (tasks.processing) {
+    parts.push(
+      trans._n('%1 task running', '%1 tasks running', tasks.processing)
+    );
+  }
+  if (tasks.waiting) {
+    parts.push(trans._n('%1 task waiting', '%1 tasks waiting', tasks.waiting));
+  }
+  if (tasks.memory) {
+    parts.push(
+      trans._n('%1 result in memory', '%1 results in memory', tasks.memory)
+    );
+  }
+  if (tasks.erred) {
+    parts.push(trans._n('%1 task failed', '%1 tasks failed', tasks.erred));
+  }
+  return parts.join(', ') || trans.__('No tasks');
+}
+
+/** What would be lost by stopping now, in a sentence, or null when nothing would. */
+export function lossOnStop(cluster: Cluster, trans: Words): string | null {
+  const { processing, waiting, memory } = cluster.tasks;
+  if (cluster.state === 'ended' || processing + waiting + memory === 0) {
+    return null;
+  }
+  const unfinished = processing + waiting;
+  return unfinished
+    ? trans._n(
+        '%1 task is not finished. What only the workers hold in memory is lost; files stay.',
+        '%1 tasks are not finished. What only the workers hold in memory is lost; files stay.',
+        unfinished
+      )
+    : trans._n(
+        '%1 result is only in the memory of the workers and is lost; files stay.',
+        '%1 results are only in the memory of the workers and are lost; files stay.',
+        memory
+      );
+}
