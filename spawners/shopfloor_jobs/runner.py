@@ -5,7 +5,7 @@ library only, no import of shopfloor_jobs, and syntax that an old node understan
 
 ``DIR/request.json`` says what to run; under ``runner`` stands what is kept here rather than by the
 scheduler: ``memory`` in bytes, ``time`` in seconds, ``grace`` (seconds between TERM and KILL) and ``warning``
-(TERM comes this many seconds before the time limit, so that the command can save; by default 5 %, at most 60).
+(TERM comes this many seconds before the limit, so that the command can save; by default 5 % of it, at most 60).
 The command runs in a session of its own. Its environment is the runner's, and SHOPFLOOR_*.
 
 TERM means "stop": the first one is passed on, KILL follows after the grace. INT, HUP, USR1 and USR2 are passed on
@@ -27,7 +27,8 @@ LOOK_SECONDS = 0.4  # between looks at memory
 SAMPLE_SECONDS = 30  # between records of use
 LEFTOVER_SECONDS = 5  # what outlives the command may take this long to end after TERM
 STUCK_SECONDS = 10  # after KILL, for what hangs in the kernel; the node's problem thereafter
-SLURM_SLACK = 60  # Slurm sends its warning up to a minute early
+SLURM_SLACK = 60  # seconds that Slurm may send an announced warning too early (sbatch(1), --signal)
+START_SLACK = 5  # seconds that Slurm's clock for a job may be before ours
 TAIL_LINES, TAIL_BYTES = 20, 16 * 1024
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -44,7 +45,9 @@ class Runner:
         self.started = time.time()
         limit = self.limit or self.asked["time"]
         self.ends = float(os.environ.get("SLURM_JOB_END_TIME") or self.started + limit)
-        self.warning = keep.get("warning") or min(60, limit * 0.05)
+        announced = keep.get("warning")
+        self.warning = announced or min(60, limit * 0.05)
+        self.last_moments = self.ends - START_SLACK - (announced + SLURM_SLACK if announced else 0)
         self.child = self.status = self.cause = self.kill_at = None
         self.peak, self.next_look, self.next_sample = 0, self.started, self.started + 1
         self.kernel_kills = kernel_memory_kills()
@@ -101,9 +104,9 @@ class Runner:
 
     def receive(self, number):
         if number == signal.SIGTERM:
-            # Slurm's own warning before the end is a TERM as well.
-            at_the_end = not self.limit and time.time() > self.ends - self.warning - SLURM_SLACK
-            self.stop(self.time_cause() if at_the_end else "was stopped", time.time() + self.grace)
+            # Where the scheduler keeps the time limit, its TERM looks like anybody's.
+            late = not self.limit and time.time() > self.last_moments
+            self.stop(self.time_cause() if late else "was stopped", time.time() + self.grace)
         elif number in PASSED:
             send([self.child], number)
 
