@@ -1,0 +1,42 @@
+"""What the hub means to have: one server's job, as it stands in the hub's database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shopfloor_jobs.request import Request
+
+
+@dataclass
+class Intent:
+    """A job that was asked for; ``job_id``, ``port`` and ``address`` are empty until they are known.
+
+    ``api_token`` is kept so that a hub that was restarted can revoke it, and give it to the job if it was
+    never submitted. ``resumed`` marks an intent that was read from the database.
+    """
+
+    tag: str
+    nonce: str = field(repr=False)
+    api_token: str = field(repr=False)
+    request: Request
+    job_id: str = ""
+    port: int = 0
+    address: str = ""
+    resumed: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "tag": self.tag,
+            "nonce": self.nonce,
+            "api_token": self.api_token,
+            "request": self.request.to_json(),
+            "job_id": self.job_id,
+            "port": self.port,
+            "address": self.address,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Intent:
+        return cls(**{**data, "request": Request.from_json(data["request"])})

@@ -1,0 +1,56 @@
+"""After a restart of the hub: start the servers again that were starting, which finds their jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from jupyterhub.utils import url_escape_path, url_path_join
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError
+
+if TYPE_CHECKING:
+    from .spawner import ShopfloorSpawner
+
+GIVE_UP_AFTER = 300  # seconds
+_tasks: dict[str, asyncio.Task[None]] = {}
+
+
+def resume_soon(spawner: ShopfloorSpawner) -> None:
+    """Post the server's own start route once the hub answers; asking twice does it once."""
+    assert spawner.intent is not None
+    tag = spawner.intent.tag
+    if tag not in _tasks:
+        _tasks[tag] = asyncio.create_task(_resume(spawner))
+        _tasks[tag].add_done_callback(lambda _: _tasks.pop(tag, None))
+
+
+async def _resume(spawner: ShopfloorSpawner) -> None:
+    url = url_path_join(
+        spawner.hub.api_url,
+        "users",
+        spawner.user.escaped_name,
+        "servers",
+        url_escape_path(spawner.name),
+    )
+    if not spawner.name:
+        url = url_path_join(spawner.hub.api_url, "users", spawner.user.escaped_name, "server")
+    token = spawner.user.new_api_token(
+        note="going on after a restart of the hub",
+        expires_in=GIVE_UP_AFTER,
+        scopes=["servers!user"],
+    )
+    client = AsyncHTTPClient()
+    deadline = asyncio.get_running_loop().time() + GIVE_UP_AFTER
+    while asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.5)
+        if spawner.name in spawner.user.spawners and spawner.user.spawners[spawner.name] is spawner:
+            continue  # the restart check of this server has not ended yet
+        try:
+            await client.fetch(
+                url, method="POST", body="", headers={"Authorization": f"token {token}"}
+            )
+        except (HTTPClientError, OSError) as error:
+            spawner.log.info("Going on with %s waits: %s", spawner._log_name, error)
+            continue
+        return
+    spawner.log.error("%s could not be gone on with", spawner._log_name)

@@ -1,0 +1,372 @@
+"""The spawner: a person's Jupyter server as a job, on batchspawner's base, for Slurm and one machine alike."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from typing import Any, ClassVar
+
+from batchspawner.batchspawner import BatchSpawnerBase, JobStatus
+from jupyterhub.utils import url_path_join
+from shopfloor_jobs.job import Job, Seen, State, new_tag
+from shopfloor_jobs.offer import Offer
+from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused, Unreachable, scheduler_from
+from shopfloor_jobs.view import View
+from sqlalchemy.orm import object_session
+from traitlets import Any as AnyTrait
+from traitlets import Bool, Callable, Dict, Float, Integer, List, default
+
+from .intent import Intent
+from .options import StartRefused, check_form, check_options
+from .progress import end_words, progress_event
+from .resume import resume_soon
+
+KIND = "server"
+CLEAN_UP_SECONDS = 30.0
+THIRTY_DAYS = 30 * 24 * 3600
+
+
+class ShopfloorSpawner(BatchSpawnerBase):
+    """Starts a server as a job of the configured scheduler and waits for it to report its port.
+
+    The job's tag and nonce, the *intent*, are committed to the hub's database before anything is submitted,
+    so that a hub that is killed at any moment finds the job again instead of losing or doubling it.
+    """
+
+    scheduler_config = Dict(
+        help="Which scheduler runs the servers, as shopfloor_jobs.scheduler.scheduler_from reads it."
+    ).tag(config=True)
+    make_offer = Callable(
+        help="make_offer(name, groups) returns the Offer for a person; it must not block."
+    ).tag(config=True)
+    make_command = Callable(
+        help="make_command(request) returns the argument list that starts a server with this request."
+    ).tag(config=True)
+    look_interval = Float(
+        1.0, help="Seconds between two looks at the scheduler while a server is starting."
+    ).tag(config=True)
+    arrival_timeout = Float(
+        300.0,
+        help="Seconds that a job may run before its server has reported its port; the queue does not count.",
+    ).tag(config=True)
+    resumable = Bool(
+        True,
+        help="Whether a hub that was restarted goes on waiting for servers that were starting.",
+    ).tag(config=True)
+
+    # Waiting in a queue is no failure, one person's failures are not the hub's, and nothing of the hub's own
+    # environment is anybody's business.
+    start_timeout = Integer(THIRTY_DAYS, help="Bound on queue and start together.").tag(config=True)
+    consecutive_failure_limit = Integer(0, help="The hub does not end itself.").tag(config=True)
+    env_keep = List([], help="Nothing of the hub's environment is passed on.").tag(config=True)
+
+    request = AnyTrait(None, allow_none=True, help="The checked Request of the job.")
+
+    intent: Intent | None = None
+
+    # One view for all spawners of one configuration: however many wait, one look answers them.
+    _views: ClassVar[dict[str, View]] = {}
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._arrived = asyncio.Event()
+        self._submission: asyncio.Task[list[str]] | None = None
+
+    @default("options_from_form")
+    def _checked_form(self) -> Any:
+        def options_from_checked_form(form: Mapping[str, list[str]]) -> dict[str, Any]:
+            return check_form(self.offer(), form)
+
+        return options_from_checked_form
+
+    @property
+    def view(self) -> View:
+        key = repr(sorted(self.scheduler_config.items()))
+        if key not in self._views:
+            self._views[key] = View(scheduler_from(self.scheduler_config))
+        return self._views[key]
+
+    def offer(self) -> Offer:
+        """What this server's owner may ask for."""
+        return self.make_offer(self.user.name, [group.name for group in self.user.orm_user.groups])
+
+    # Starting
+
+    async def start(self) -> str:
+        """Ensure the job, wait for its server to report, and return the server's URL.
+
+        Raises :class:`StartRefused` with the scheduler's own words when it will not run the job.
+        """
+        if self.intent and self.intent.resumed:
+            self.intent.resumed = False
+            self.will_resume = False
+            self.api_token = self.intent.api_token
+            self.request = self.intent.request
+        else:
+            self.request = check_options(self.offer(), self.user_options)
+            self.intent = Intent(
+                tag=new_tag(KIND),
+                nonce=secrets.token_urlsafe(24),
+                api_token=self.api_token,
+                request=self.request,
+            )
+            self._commit()
+        if not self.intent.job_id:
+            self.intent.job_id = await self._submit()
+            self.job_id = self.intent.job_id
+            self._commit()
+        await self._wait_for_arrival()
+        return await self._url_of_arrived()
+
+    async def _submit(self) -> str:
+        # In a task of its own: cancelling the start must not cut sbatch off, whose answer stop() needs.
+        self._submission = asyncio.create_task(self.view.scheduler.submit(self._job()))
+        try:
+            return (await asyncio.shield(self._submission))[0]
+        except SubmitRefused as error:
+            raise StartRefused(f"The job was not accepted: {error}", "refused") from error
+        except SchedulerError as error:
+            message = f"Nothing could be started, for the scheduler does not answer: {error}"
+            raise StartRefused(message, "unreachable", status=503) from error
+
+    def _job(self) -> Job:
+        assert self.intent is not None
+        return Job(
+            tag=self.intent.tag,
+            owner=self.user.name,
+            kind=KIND,
+            request=self.intent.request,
+            command=tuple(self.make_command(self.intent.request)),
+            env=self.get_env(),
+            title=self.name,
+        )
+
+    def get_env(self) -> dict[str, str]:
+        env = super().get_env()
+        env["SHOPFLOOR_ARRIVAL_URL"] = url_path_join(
+            env["JUPYTERHUB_API_URL"], "shopfloor", "arrival"
+        )
+        if self.intent:
+            env["SHOPFLOOR_NONCE"] = self.intent.nonce
+        return {key: str(value) for key, value in env.items() if value is not None}
+
+    async def _wait_for_arrival(self) -> None:
+        running_since = None
+        while not await self._arrival_within(self.look_interval):
+            seen = await self._look()
+            if await self._is_gone():
+                raise StartRefused(await self._end_words(seen), "ended", status=500)
+            if seen is None or seen.state is not State.RUNNING:
+                running_since = None
+                continue
+            running_since = running_since or time.monotonic()
+            if time.monotonic() - running_since > self.arrival_timeout:
+                message = (
+                    f"The job runs on {seen.node}, but its server did not report within "
+                    f"{self.arrival_timeout:g} s. {await self._log_tail()}"
+                )
+                raise StartRefused(message, "no_report", status=500)
+
+    async def _arrival_within(self, seconds: float) -> bool:
+        if self.intent and self.intent.port:
+            return True
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._arrived.wait(), seconds)
+        return self._arrived.is_set()
+
+    async def _url_of_arrived(self) -> str:
+        assert self.intent is not None
+        while not self.intent.address:
+            seen = await self._look(max_age=0)
+            if seen and seen.address:
+                self.intent.address = seen.address
+            elif await self._is_gone():
+                raise StartRefused(await self._end_words(seen), "ended", status=500)
+            else:
+                await asyncio.sleep(self.look_interval / 4)
+        self._commit()
+        self.ip, self.port = self.intent.address, self.intent.port
+        return f"http://{self.intent.address}:{self.intent.port}"
+
+    def arrive(self, port: int) -> bool:
+        """Take the port that the job's server reported; the caller has checked token and nonce.
+
+        Returns False, and changes nothing, if another port was reported before.
+        """
+        assert self.intent is not None
+        if self.intent.port:
+            return self.intent.port == port
+        self.intent.port = port
+        self._commit()
+        self._arrived.set()
+        return True
+
+    # Looking
+
+    async def _look(self, max_age: float | None = None) -> Seen | None:
+        assert self.intent is not None
+        with suppress(Unreachable):
+            age = self.look_interval if max_age is None else max_age
+            return await self.view.job(self.user.name, self.intent.tag, age)
+        return self.view.last_known(self.user.name, self.intent.tag)
+
+    async def _is_gone(self) -> bool:
+        assert self.intent is not None
+        return await self.view.is_gone(self.user.name, self.intent.tag, self.look_interval)
+
+    async def poll(self) -> int | None:
+        """None while the job lives or nothing is known of it, else 1."""
+        if self.intent is None:
+            return 1
+        if self.intent.resumed and not self.intent.port and self.resumable:
+            # The hub was restarted while this server was starting: JupyterHub only knows running and stopped,
+            # so it is stopped with its state kept, and started again, which finds the same job.
+            self.will_resume = True
+            resume_soon(self)
+            return 1
+        return 1 if await self._is_gone() else None
+
+    async def query_job_status(self) -> JobStatus:
+        """Batchspawner's question, answered from the view."""
+        if self.intent is None:
+            return JobStatus.NOTFOUND
+        seen = await self._look()
+        if seen is None:
+            return JobStatus.NOTFOUND if await self._is_gone() else JobStatus.UNKNOWN
+        self.job_status = seen.state.value
+        if seen.state is State.RUNNING:
+            return JobStatus.RUNNING
+        return JobStatus.PENDING if seen.alive else JobStatus.NOTFOUND
+
+    async def get_url(self) -> str:
+        """Where the server is, as it reported; after a restart of the hub, once it answers.
+
+        A busy server must not be taken for a dead one: a single failed attempt of JupyterHub's would cancel
+        the job. So this holds until the server accepts a connection or its job has ended for certain.
+        """
+        if self.intent is None or not self.intent.port:
+            return await super().get_url()
+        url = await self._url_of_arrived() + self.server.base_url
+        while not await _accepts(self.intent.address, self.intent.port):
+            if await self._is_gone():
+                break
+            await asyncio.sleep(self.look_interval)
+        return url
+
+    async def progress(self) -> AsyncGenerator[dict[str, Any], None]:
+        """Events for the waiting page, one for each change."""
+        last = None
+        while True:
+            seen = self.view.last_known(self.user.name, self.intent.tag) if self.intent else None
+            event = progress_event(seen, self._arrived.is_set(), self.view.trouble)
+            if event != last:
+                yield event
+            if self._arrived.is_set():
+                return
+            last = event
+            await self._arrival_within(self.look_interval / 2)
+
+    # Ending
+
+    async def stop(self, now: bool = False) -> None:
+        """Cancel the job, and unless ``now``, wait until it is gone.
+
+        Goes on trying in the background when the scheduler does not answer: no job is left behind.
+        """
+        if self.intent is None:
+            return
+        if self._submission and not self._submission.done():
+            with suppress(SchedulerError, asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._submission), CLEAN_UP_SECONDS)
+        cancelling = asyncio.create_task(self._cancel(self.user.name, self.intent))
+        self._background.add(cancelling)
+        cancelling.add_done_callback(self._background.discard)
+        if not now:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.shield(cancelling), CLEAN_UP_SECONDS)
+
+    _background: ClassVar[set[asyncio.Task[None]]] = set()
+
+    async def _cancel(self, owner: str, intent: Intent) -> None:
+        view, pause = self.view, 0.1
+        while True:
+            try:
+                seen = await view.job(owner, intent.tag, max_age=0)
+                ids = {intent.job_id, seen.id if seen and seen.alive else ""} - {""}
+                if seen is None and not intent.job_id and not self._submission_is_open():
+                    break
+                if await view.is_gone(owner, intent.tag):
+                    break
+                await view.scheduler.cancel(owner, sorted(ids))
+            except SchedulerError as error:
+                self.log.warning("Cancelling %s goes on: %s", intent.tag, error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 10.0)
+        view.forget(owner, intent.tag)
+
+    def _submission_is_open(self) -> bool:
+        return self._submission is not None and not self._submission.done()
+
+    async def _end_words(self, seen: Seen | None) -> str:
+        return end_words(seen, await self._log_tail())
+
+    async def _log_tail(self, lines: int = 15) -> str:
+        assert self.intent is not None
+        try:
+            text = await self.view.scheduler.tail(self.user.name, self.intent.tag, lines)
+        except SchedulerError as error:
+            return f"(its log could not be read: {error})"
+        for secret in (self.intent.api_token, self.intent.nonce):
+            text = text.replace(secret, "…") if secret else text
+        return text
+
+    # State
+
+    def _commit(self) -> None:
+        self.orm_spawner.state = self.get_state()
+        object_session(self.orm_spawner).commit()
+
+    def get_state(self) -> dict[str, Any]:
+        state = super().get_state()
+        if self.intent:
+            state["shopfloor"] = self.intent.to_json()
+        return state
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        super().load_state(state)
+        if "shopfloor" in state:
+            self.intent = Intent.from_json(state["shopfloor"])
+            self.intent.resumed = True
+            self.request = self.intent.request
+            self.api_token = self.intent.api_token  # so that a later stop revokes it
+
+    def clear_state(self) -> None:
+        """Forget the job, unless it is still starting and the hub means to go on waiting for it."""
+        super().clear_state()
+        if not (self.intent and self.intent.resumed and not self.intent.port):
+            self.intent = None
+            self._arrived.clear()
+
+    # What batchspawner asks of a subclass; answered by query_job_status above.
+
+    def state_ispending(self) -> bool:
+        return self.job_status in (State.PENDING.value, State.SUBMITTED.value, State.STARTING.value)
+
+    def state_isrunning(self) -> bool:
+        return self.job_status == State.RUNNING.value
+
+    def state_gethost(self) -> str:
+        return self.intent.address if self.intent else ""
+
+
+async def _accepts(host: str, port: int) -> bool:
+    """Whether something accepts TCP connections there."""
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 5)
+    except (OSError, asyncio.TimeoutError):
+        return False
+    writer.close()
+    return True
