@@ -4,22 +4,12 @@ import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
 import type { Cluster, Offer, Start } from './contract.ts';
+import { Refusal } from './refusal.ts';
 import type { Words } from './words.ts';
 
 /** How long to wait for an answer to a question, and to an order that hands jobs over, in milliseconds. */
 const ASK_TIMEOUT = 20_000;
 const ORDER_TIMEOUT = 90_000;
-
-/** A request that failed: `message` is for the person, `field` names what it is about, if anything. */
-export class Refusal extends Error {
-  readonly field: string | null;
-
-  constructor(message: string, field: string | null = null) {
-    super(message);
-    this.name = 'Refusal';
-    this.field = field;
-  }
-}
 
 export class Api {
   private _settings: ServerConnection.ISettings;

@@ -4,15 +4,19 @@ import type { IDisposable } from '@lumino/disposable';
 import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
-import { type Api, Refusal } from './api.ts';
+import type { Api } from './api.ts';
 import type { Cluster, Start } from './contract.ts';
+import { Refusal } from './refusal.ts';
 
 /** Milliseconds between two looks, and the most that failures stretch it to. */
 const INTERVAL = 2_000;
 const MAX_INTERVAL = 30_000;
 
+/** The part of the server's API that the list needs. */
+export type ClusterApi = Pick<Api, 'clusters' | 'start' | 'scale' | 'remove'>;
+
 export class Clusters implements IDisposable {
-  readonly api: Api;
+  private _api: ClusterApi;
   private _list: Cluster[] | null = null;
   private _updated: number | null = null;
   private _problem: string | null = null;
@@ -26,8 +30,8 @@ export class Clusters implements IDisposable {
   private _isDisposed = false;
 
   /** `isWatched` says whether anybody sees the list; nothing is fetched otherwise. */
-  constructor(api: Api, isWatched: () => boolean) {
-    this.api = api;
+  constructor(api: ClusterApi, isWatched: () => boolean) {
+    this._api = api;
     this._poll = new Poll({
       name: 'shopfloor-lab:clusters',
       factory: () => this._fetch(),
@@ -110,7 +114,7 @@ export class Clusters implements IDisposable {
 
   /** Starts a cluster; throws `Refusal`. */
   async start(start: Start): Promise<Cluster> {
-    const cluster = await this._order(() => this.api.start(start));
+    const cluster = await this._order(() => this._api.start(start));
     this._put(cluster);
     return cluster;
   }
@@ -129,7 +133,7 @@ export class Clusters implements IDisposable {
       while (sent !== this._targets.get(id)) {
         sent = this._targets.get(id)!;
         const target = sent;
-        this._put(await this._order(() => this.api.scale(id, target)));
+        this._put(await this._order(() => this._api.scale(id, target)));
       }
     } catch (error) {
       this._note(id, error);
@@ -145,7 +149,7 @@ export class Clusters implements IDisposable {
     this._stopping.add(id);
     this.setRefusal(id, null);
     try {
-      await this._order(() => this.api.remove(id));
+      await this._order(() => this._api.remove(id));
     } catch (error) {
       this._stopping.delete(id);
       this._note(id, error);
@@ -172,7 +176,7 @@ export class Clusters implements IDisposable {
   private async _fetch(): Promise<void> {
     const orders = this._orders;
     try {
-      const { clusters, server_time } = await this.api.clusters();
+      const { clusters, server_time } = await this._api.clusters();
       if (orders === this._orders) {
         this._list = clusters;
         this._forget();

@@ -4,7 +4,7 @@ import { Dialog, ReactWidget, UseSignal } from '@jupyterlab/apputils';
 import { type ISignal, Signal } from '@lumino/signaling';
 import React from 'react';
 
-import { Refusal } from './api.ts';
+import type { Api } from './api.ts';
 import type { Clusters } from './clusters.ts';
 import type { Cluster, Field, Offer, Start } from './contract.ts';
 import {
@@ -19,15 +19,17 @@ import {
   shownFields,
   startFrom
 } from './form.ts';
+import { Refusal } from './refusal.ts';
 import type { Words } from './words.ts';
 
 /** Asks for a new cluster and starts it; null if the person thought better of it. Throws `Refusal`. */
 export async function startCluster(
+  api: Api,
   clusters: Clusters,
   trans: Words,
   earlier?: Start
 ): Promise<Cluster | null> {
-  const offer = await clusters.api.offer();
+  const offer = await api.offer();
   const body = new StartForm(offer, trans, earlier);
   const dialog = new StartDialog(body, clusters, trans);
   await dialog.launch();
@@ -57,6 +59,24 @@ class StartDialog extends Dialog<unknown> {
     this.addClass('shopfloor-StartDialog');
     this._form = form;
     this._clusters = clusters;
+  }
+
+  /** Lab closes its circle of Tab before React has drawn the form: the first input is put in here. */
+  override handleEvent(event: Event): void {
+    const last = this.node.querySelector('.jp-Dialog-footer .jp-mod-accept');
+    if (
+      event instanceof KeyboardEvent &&
+      event.type === 'keydown' &&
+      event.key === 'Tab' &&
+      !event.shiftKey &&
+      event.target === last
+    ) {
+      event.stopPropagation();
+      event.preventDefault();
+      this._form.node.querySelector('input')?.focus();
+      return;
+    }
+    super.handleEvent(event);
   }
 
   override resolve(index = 1): void {
@@ -243,7 +263,7 @@ function FormView(props: FormProps): React.ReactElement {
       <div role="alert" className="shopfloor-Problem">
         {elsewhere.map(name => problems[name]).join(' ')}
       </div>
-      <div role="status" className="shopfloor-Grey">
+      <div role="status" className="shopfloor-StartForm-foot shopfloor-Grey">
         {busy
           ? trans.__('Asking for it…')
           : trans.__('Closing the tab does not stop a cluster.')}

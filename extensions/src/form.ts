@@ -91,9 +91,7 @@ export function inputsFrom(offer: Offer, earlier?: Start): Inputs {
   }
   const request = { ...preset.request, ...earlier.request };
   const same = offer.presets.find(
-    one =>
-      !one.disabled &&
-      isSame(offer, { ...preset.request, ...one.request }, request)
+    one => !one.disabled && isSame(offer, one.request, request)
   );
   return {
     name: earlier.name ?? '',
@@ -128,7 +126,7 @@ export function startFrom(
     problems.preset = preset.disabled;
   }
   const request = preset
-    ? preset.request
+    ? presetRequest(offer, preset)
     : readFields(offer, inputs.fields, problems, trans);
   if (Object.keys(problems).length || workers === null) {
     return { problems };
@@ -150,6 +148,18 @@ export function problemsFrom(
     (inputs.preset === CUSTOM &&
       shownFields(offer).some(one => one.name === field));
   return { [visible && field ? field : 'preset']: message };
+}
+
+/** A preset in full: what it leaves out is the field's default, not the default preset's value. */
+function presetRequest(offer: Offer, preset: Preset): Request {
+  const standard = defaultPreset(offer).request;
+  const request: Request = {};
+  for (const field of offer.fields) {
+    if (field.name in preset.request || field.name in standard) {
+      request[field.name] = standardValue(field, preset.request);
+    }
+  }
+  return request;
 }
 
 function readWorkers(

@@ -12,17 +12,19 @@ import {
   Notification,
   showDialog
 } from '@jupyterlab/apputils';
+import { PathExt } from '@jupyterlab/coreutils';
 import { ILauncher } from '@jupyterlab/launcher';
 import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { Api, Refusal } from './api.ts';
+import { Api } from './api.ts';
 import { Clusters } from './clusters.ts';
 import type { Cluster, Start } from './contract.ts';
 import { startCluster } from './dialog.tsx';
 import { examplesIcon, jobsIcon } from './icons.ts';
 import { currentNotebook, insertAndRun } from './notebook.ts';
 import { JobsPanel } from './panel.tsx';
+import { Refusal } from './refusal.ts';
 import { lossOnStop } from './words.ts';
 
 const CommandIDs = {
@@ -59,7 +61,7 @@ const jobs: JupyterFrontEndPlugin<void> = {
     const startNew = (earlier?: Start) =>
       orNotify(async () => {
         shell.activateById(panel.id);
-        await startCluster(clusters, trans, earlier);
+        await startCluster(api, clusters, trans, earlier);
       });
 
     const useInNotebook = async (cluster: Cluster) => {
@@ -83,7 +85,7 @@ const jobs: JupyterFrontEndPlugin<void> = {
       const loss = lossOnStop(cluster, trans);
       if (loss) {
         const { button } = await showDialog({
-          title: trans.__('Stop %1?', cluster.name),
+          title: trans.__('Stop “%1”?', cluster.name),
           body: loss,
           buttons: [
             Dialog.cancelButton({ label: trans.__('Keep it running') }),
@@ -188,6 +190,13 @@ const examples: JupyterFrontEndPlugin<void> = {
         orNotify(async () => {
           const path = await api.examples();
           await app.commands.execute('docmanager:open', { path });
+          if (app.commands.hasCommand('filebrowser:go-to-path')) {
+            // The other notebooks lie in the same folder.
+            await app.commands.execute('filebrowser:go-to-path', {
+              path: PathExt.dirname(path),
+              dontShowBrowser: true
+            });
+          }
         })
     });
     launcher?.add({ command, category: 'Shopfloor', rank: 0 });

@@ -1,7 +1,7 @@
 /** Bytes and seconds in words and back, as the site writes them; powers of 1024, as Slurm counts. */
 
 const SIZES = ['', 'K', 'M', 'G', 'T'];
-const SIZE = /^(\d{1,9}(?:\.\d{1,3})?)\s*([KMGT]?)(?:i?B)?$/i;
+const SIZE = /^(\d{1,9}(?:\.\d{1,3})?)\s*(?:([KMGT])(?:i?B)?)?$/i;
 const SPAN = /^(\d{1,6}(?:\.\d{1,2})?)\s*(s|sec|m|min|h|hours?|d|days?)$/i;
 const MIXED = /^(\d{1,6})\s*h\s*(\d{1,2})\s*(?:m|min)$/i;
 const CLOCK = /^(?:(\d{1,3})-)?(\d{1,4}):(\d{1,2})(?::(\d{1,2}))?\s*h?$/i;
@@ -53,11 +53,11 @@ export function showBytes(value: number): string {
   return `${value} bytes`;
 }
 
-/** Used of all, the unit once where it is the same: `1.2 of 4 GB`. */
+/** Used and all in the unit of the second, which alone carries it: `1.2`, `4 GB`. */
 export function showShare(used: number, all: number): [string, string] {
-  const [left, right] = [showBytes(used), showBytes(all)];
-  const unit = right.slice(right.indexOf(' '));
-  return [left.endsWith(unit) ? left.slice(0, -unit.length) : left, right];
+  const right = showBytes(all);
+  const power = Math.max(0, SIZES.indexOf(right.slice(-2, -1)));
+  return [(used / 1024 ** power).toFixed(1).replace(/\.0$/, ''), right];
 }
 
 /** Seconds for reading: `45 s`, `30 min`, `2 h`, `1 h 30 min`, `2 days`. */

@@ -1,7 +1,7 @@
 /** One Dask cluster in the panel: a line that unfolds to its workers, use, and what can be done with it. */
 
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
-import React, { useState } from 'react';
+import React, { useCallback, useState } from 'react';
 
 import type { Clusters } from './clusters.ts';
 import type { Cluster } from './contract.ts';
@@ -9,7 +9,6 @@ import type { Actions } from './panel.tsx';
 import { showClock, showShare } from './quantity.ts';
 import {
   stateLine,
-  stateWord,
   tasksLine,
   timeLeft,
   type Words,
@@ -35,9 +34,10 @@ export function ClusterRow(props: RowProps): React.ReactElement {
   const refusal = clusters.refusal(cluster.id);
   const Caret = open ? caretDownIcon.react : caretRightIcon.react;
   const left = timeLeft(cluster, clusters.now, trans);
+  const stale = clusters.problem !== null;
   return (
     <li
-      className="shopfloor-Row"
+      className={`shopfloor-Row${stale ? ' shopfloor-mod-stale' : ''}`}
       data-testid="shopfloor-cluster"
       data-cluster-id={cluster.id}
       data-state={cluster.state}
@@ -58,21 +58,18 @@ export function ClusterRow(props: RowProps): React.ReactElement {
         <span className="shopfloor-Row-name" title={cluster.name}>
           {cluster.name}
         </span>
-        <span className="shopfloor-Row-state">
-          {stopping && !ended
-            ? trans.__('Stopping…')
-            : stateWord(cluster, trans)}
-        </span>
-      </button>
-      <div className="shopfloor-Row-line" data-testid="shopfloor-state">
-        <span title={cluster.detail ?? undefined}>
-          {stateLine(cluster, trans)}
-        </span>
-        {left && !clusters.problem && (
+        {left && !stale && (
           <span className="shopfloor-Grey" data-testid="shopfloor-time-left">
             {left}
           </span>
         )}
+      </button>
+      <div
+        className="shopfloor-Row-line"
+        data-testid="shopfloor-state"
+        title={cluster.detail ?? undefined}
+      >
+        {stopping && !ended ? trans.__('Stopping…') : stateLine(cluster, trans)}
       </div>
       <div role="alert" className="shopfloor-Problem shopfloor-Row-refusal">
         {refusal}
@@ -284,11 +281,16 @@ function Memory(props: RowProps): React.ReactElement | null {
 
 function Ended(props: RowProps): React.ReactElement {
   const { cluster, trans } = props;
+  // The end of a log says why; once, for after that the person scrolls.
+  const toEnd = useCallback((log: HTMLPreElement | null) => {
+    log?.scrollTo(0, log.scrollHeight);
+  }, []);
   return (
     <>
       {cluster.detail && <div className="shopfloor-Grey">{cluster.detail}</div>}
       {cluster.log ? (
         <pre
+          ref={toEnd}
           className="shopfloor-Log"
           tabIndex={0}
           aria-label={trans.__('Last lines of the log')}

@@ -1,0 +1,164 @@
+/** The start form: which fields it shows, what it sends, and what it refuses with which sentence. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import {
+  CUSTOM,
+  choosePreset,
+  fieldChoices,
+  fieldLabel,
+  type Inputs,
+  inputsFrom,
+  problemsFrom,
+  shownFields,
+  startFrom
+} from '../form.ts';
+import { english, GB, makeOffer } from './support.ts';
+
+const offer = makeOffer();
+const field = (name: string) => offer.fields.find(one => one.name === name)!;
+
+/** The form with Custom chosen after the default preset, and these texts typed. */
+function typed(fields: Record<string, string>, rest: Partial<Inputs> = {}) {
+  const custom = choosePreset(offer, inputsFrom(offer), CUSTOM);
+  return { ...custom, ...rest, fields: { ...custom.fields, ...fields } };
+}
+
+function sent(inputs: Inputs) {
+  const result = startFrom(offer, inputs, english);
+  assert.ok('start' in result, JSON.stringify(result));
+  return result.start;
+}
+
+function refused(inputs: Inputs) {
+  const result = startFrom(offer, inputs, english);
+  assert.ok('problems' in result, JSON.stringify(result));
+  return result.problems;
+}
+
+test('fields without a choice are not shown', () => {
+  assert.deepEqual(
+    shownFields(offer).map(one => one.name),
+    ['cpus', 'memory', 'time', 'partition']
+  );
+});
+
+test('each limit stands inside its label', () => {
+  const label = (name: string) =>
+    fieldLabel(field(name), offer.limits[name], english);
+  assert.equal(label('cpus'), 'CPUs (1–8)');
+  assert.equal(label('memory'), 'Memory (up to 16 GB)');
+  assert.equal(label('time'), 'Time limit');
+});
+
+test('a choice can be left open', () => {
+  assert.deepEqual(
+    fieldChoices(field('partition'), offer, english).map(one => one.value),
+    ['', 'cpu', 'gpu']
+  );
+});
+
+test('a fresh form is the default preset with two workers', () => {
+  assert.deepEqual(sent(inputsFrom(offer)), {
+    workers: 2,
+    request: { cpus: 1, memory: 2 * GB, time: 3600, partition: 'cpu' }
+  });
+});
+
+test('what a preset leaves out is the default of the field, not of the default preset', () => {
+  const inputs = choosePreset(offer, inputsFrom(offer), 'gpu');
+  assert.deepEqual(sent(inputs).request, {
+    cpus: 4,
+    memory: 16 * GB,
+    time: 7200,
+    partition: ''
+  });
+});
+
+test('a preset that cannot be had is refused with its reason', () => {
+  const inputs = { ...inputsFrom(offer), preset: 'whole' };
+  assert.deepEqual(refused(inputs), { preset: 'CPUs: at most 8 here' });
+});
+
+test('Custom goes on from the card before and sends what differs from the default preset', () => {
+  const gpu = choosePreset(offer, inputsFrom(offer), 'gpu');
+  const custom = choosePreset(offer, gpu, CUSTOM);
+  assert.equal(custom.fields.memory, '16 GB');
+  assert.deepEqual(sent(custom).request, {
+    cpus: 4,
+    memory: 16 * GB,
+    time: 7200,
+    partition: ''
+  });
+  assert.deepEqual(
+    sent(typed({ memory: '4G' }, { name: ' flights ', workers: '3' })),
+    { name: 'flights', workers: 3, request: { memory: 4 * GB } }
+  );
+});
+
+test('what is malformed or outside its limit is refused beside its field', () => {
+  const cases: [Record<string, string>, Record<string, string>][] = [
+    [{ cpus: '9' }, { cpus: 'CPUs: at most 8.' }],
+    [{ cpus: '0' }, { cpus: 'CPUs: at least 1.' }],
+    [{ cpus: '1.5' }, { cpus: 'CPUs: a whole number.' }],
+    [{ memory: '17 GB' }, { memory: 'Memory: at most 16 GB.' }],
+    [{ memory: '1 MB' }, { memory: 'Memory: at least 64 MB.' }],
+    [
+      { memory: 'lots', time: 'soon' },
+      {
+        memory: 'Memory: a size such as 4 GB or 512 MB.',
+        time: 'Time limit: a time such as 2 h, 1:30 h or 45 min.'
+      }
+    ]
+  ];
+  for (const [fields, problems] of cases) {
+    assert.deepEqual(refused(typed(fields)), problems);
+  }
+});
+
+test('the number of workers is a whole number within its limit', () => {
+  for (const workers of ['0', '', 'two', '-1', '1.5', '9999999']) {
+    assert.deepEqual(refused({ ...inputsFrom(offer), workers }), {
+      workers: 'Workers: a whole number, at least 1.'
+    });
+  }
+  const limited = {
+    ...offer,
+    limits: { ...offer.limits, workers: { max: 4 } }
+  };
+  const inputs = { ...inputsFrom(limited), workers: '5' };
+  assert.deepEqual(startFrom(limited, inputs, english), {
+    problems: { workers: 'Workers: at most 4.' }
+  });
+});
+
+test('what an earlier cluster was started with comes back as its preset or as Custom', () => {
+  const earlier = {
+    name: 'flights',
+    workers: 3,
+    request: sent(choosePreset(offer, inputsFrom(offer), 'gpu')).request
+  };
+  assert.equal(inputsFrom(offer, earlier).preset, 'gpu');
+  const changed = inputsFrom(offer, {
+    ...earlier,
+    request: { ...earlier.request, cpus: 3 }
+  });
+  assert.equal(changed.preset, CUSTOM);
+  assert.deepEqual(
+    [changed.name, changed.workers, changed.fields.cpus],
+    ['flights', '3', '3']
+  );
+});
+
+test("the server's refusal stands beside the field that it names, if that is on screen", () => {
+  const place = (name: string | null, preset: string) =>
+    Object.keys(
+      problemsFrom('no', name, offer, { ...inputsFrom(offer), preset })
+    );
+  assert.deepEqual(place('cpus', CUSTOM), ['cpus']);
+  assert.deepEqual(place('cpus', 'small'), ['preset']);
+  assert.deepEqual(place('qos', CUSTOM), ['preset']);
+  assert.deepEqual(place('workers', 'small'), ['workers']);
+  assert.deepEqual(place(null, CUSTOM), ['preset']);
+});

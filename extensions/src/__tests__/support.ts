@@ -1,0 +1,165 @@
+/** What the tests share: words without translation, an offer and a cluster to start from. */
+
+import type { Cluster, Offer } from '../contract.ts';
+import type { Words } from '../words.ts';
+
+export const GB = 1024 ** 3;
+
+const fill = (text: string, values: unknown[]) =>
+  text.replace(/%(\d)/g, (_, at) => String(values[Number(at) - 1]));
+
+/** English, filled in as Lab's translation bundle does it. */
+export const english: Words = {
+  __: (text, ...values) => fill(text, values),
+  _n: (one, many, count, ...values) =>
+    fill(count === 1 ? one : many, [count, ...values])
+};
+
+/** An offer as the hub makes it: the second preset leaves the time to the field's default. */
+export function makeOffer(): Offer {
+  return {
+    version: 1,
+    person: 'alice',
+    site: 'Aurora',
+    scheduler: 'slurm',
+    fields: [
+      {
+        name: 'cpus',
+        type: 'integer',
+        label: 'CPUs',
+        term: 'cpus-per-task',
+        help: '',
+        default: 1
+      },
+      {
+        name: 'memory',
+        type: 'bytes',
+        label: 'Memory',
+        term: 'mem',
+        help: '',
+        default: 2 * GB
+      },
+      {
+        name: 'nodes',
+        type: 'integer',
+        label: 'Nodes',
+        term: 'nodes',
+        help: '',
+        default: 1
+      },
+      {
+        name: 'time',
+        type: 'seconds',
+        label: 'Time limit',
+        term: 'walltime',
+        help: '',
+        default: 7200
+      },
+      {
+        name: 'partition',
+        type: 'choice',
+        label: 'Hardware',
+        term: 'partition',
+        help: '',
+        default: ''
+      },
+      {
+        name: 'account',
+        type: 'choice',
+        label: 'Project',
+        term: 'account',
+        help: '',
+        default: ''
+      },
+      {
+        name: 'qos',
+        type: 'choice',
+        label: 'Priority class',
+        term: 'QOS',
+        help: '',
+        default: ''
+      }
+    ],
+    presets: [
+      {
+        name: 'small',
+        label: 'Small CPU',
+        hardware: '1 CPU, 2 GB for 1 h',
+        request: { cpus: 1, memory: 2 * GB, time: 3600, partition: 'cpu' },
+        disabled: null
+      },
+      {
+        name: 'gpu',
+        label: 'One GPU',
+        hardware: '1 GPU, 4 CPUs, 16 GB for 2 h',
+        request: { cpus: 4, memory: 16 * GB },
+        disabled: null
+      },
+      {
+        name: 'whole',
+        label: 'Whole node',
+        hardware: '64 CPUs',
+        request: { cpus: 64 },
+        disabled: 'CPUs: at most 8 here'
+      }
+    ],
+    default_preset: 'small',
+    limits: {
+      cpus: { min: 1, max: 8 },
+      memory: { min: GB / 16, max: 16 * GB },
+      nodes: { min: 1, max: 1 },
+      time: { min: 60, max: null }
+    },
+    choices: {
+      partition: [
+        { value: 'cpu', label: 'CPU nodes' },
+        { value: 'gpu', label: 'GPU nodes' }
+      ],
+      account: [{ value: 'genomics', label: 'Genomics' }],
+      qos: []
+    }
+  };
+}
+
+/** A running cluster of two connected workers; `changes` replace its values. */
+export function makeCluster(changes: Partial<Cluster> = {}): Cluster {
+  return {
+    id: 'c1',
+    name: 'flights',
+    state: 'running',
+    reason: null,
+    cause: null,
+    detail: null,
+    node: 'cpu01',
+    started: 1000,
+    ends: 8200,
+    workers: {
+      wanted: 2,
+      connected: 2,
+      rows: [makeWorker('connected'), makeWorker('connected')]
+    },
+    memory: GB,
+    memory_limit: 4 * GB,
+    tasks: { processing: 0, waiting: 0, memory: 0, erred: 0 },
+    request: {},
+    job_id: '17',
+    log: null,
+    ...changes
+  };
+}
+
+export function makeWorker(
+  state: Cluster['workers']['rows'][number]['state'],
+  reason: string | null = null
+): Cluster['workers']['rows'][number] {
+  return {
+    name: 'worker',
+    state,
+    reason,
+    node: state === 'connected' ? 'cpu02' : null,
+    memory: null,
+    memory_limit: null,
+    cpu: null,
+    gpus: null
+  };
+}

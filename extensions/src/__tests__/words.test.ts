@@ -1,0 +1,104 @@
+/** The sentences about clusters: the worst that they could do is say something that is not so. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import {
+  lossOnStop,
+  stateLine,
+  tasksLine,
+  timeLeft,
+  workersLine
+} from '../words.ts';
+import { english, makeCluster, makeWorker } from './support.ts';
+
+const workers = (wanted: number, rows: ReturnType<typeof makeWorker>[]) => ({
+  workers: {
+    wanted,
+    connected: rows.filter(row => row.state === 'connected').length,
+    rows
+  }
+});
+
+test('a running cluster says where, a waiting one why, an ended one the cause', () => {
+  const line = (changes: object) => stateLine(makeCluster(changes), english);
+  assert.equal(line({}), 'Running on cpu01');
+  assert.equal(
+    line({ state: 'pending', node: null, reason: 'all nodes are busy' }),
+    'Waiting: all nodes are busy'
+  );
+  assert.equal(
+    line({ state: 'ended', cause: 'it used more memory than it asked for' }),
+    'Ended: it used more memory than it asked for'
+  );
+  assert.equal(line({ state: 'submitted', node: null }), 'Asked');
+  assert.equal(line({ state: 'ended' }), 'Ended');
+});
+
+test('workers are one line, with the reason of those that wait', () => {
+  const cluster = makeCluster(
+    workers(3, [
+      makeWorker('connected'),
+      makeWorker('connected'),
+      makeWorker('pending', 'all A100 are busy')
+    ])
+  );
+  assert.equal(
+    workersLine(cluster, english),
+    '2 connected, 1 waiting: all A100 are busy'
+  );
+});
+
+test('workers that nobody has seen yet, that leave or that ended are counted apart', () => {
+  const line = (wanted: number, rows: ReturnType<typeof makeWorker>[]) =>
+    workersLine(makeCluster(workers(wanted, rows)), english);
+  assert.equal(line(2, []), '0 connected, 2 asked for');
+  assert.equal(
+    line(1, [makeWorker('connected'), makeWorker('connected')]),
+    '2 connected, 1 leaving'
+  );
+  assert.equal(
+    line(1, [makeWorker('connected'), makeWorker('ended', 'out of memory')]),
+    '1 connected, 1 ended: out of memory'
+  );
+});
+
+test('the workers of an ended cluster are not expected any more', () => {
+  const cluster = makeCluster({ state: 'ended', ...workers(2, []) });
+  assert.equal(workersLine(cluster, english), '0 connected');
+});
+
+test('time left is rounded down, and never negative', () => {
+  const left = (now: number) => timeLeft(makeCluster(), now, english);
+  assert.equal(left(1000), '2 h left');
+  assert.equal(left(1001), '1 h 59 min left');
+  assert.equal(left(8150), 'less than a minute left');
+  assert.equal(left(9000), 'less than a minute left');
+  assert.equal(timeLeft(makeCluster({ state: 'ended' }), 1000, english), null);
+  assert.equal(timeLeft(makeCluster({ ends: null }), 1000, english), null);
+});
+
+test('tasks are named by what happens to them', () => {
+  assert.equal(
+    tasksLine({ processing: 1, waiting: 30, memory: 4, erred: 2 }, english),
+    '1 task running, 30 tasks waiting, 4 results in memory, 2 tasks failed'
+  );
+  assert.equal(
+    tasksLine({ processing: 0, waiting: 0, memory: 0, erred: 0 }, english),
+    'No tasks'
+  );
+});
+
+test('stopping asks only where something would be lost', () => {
+  const loss = (tasks: object) =>
+    lossOnStop(
+      makeCluster({
+        tasks: { processing: 0, waiting: 0, memory: 0, erred: 0, ...tasks }
+      }),
+      english
+    );
+  assert.equal(loss({}), null);
+  assert.equal(loss({ erred: 3 }), null);
+  assert.match(loss({ processing: 2, waiting: 1 }) ?? '', /^3 tasks are not/);
+  assert.match(loss({ memory: 1 }) ?? '', /^1 result is only in the memory/);
+});

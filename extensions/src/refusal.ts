@@ -1,0 +1,12 @@
+/** The one error that a person is meant to read; thrown by `api.ts`, shown by whoever asked. */
+
+/** A request that failed: `message` is a sentence, `field` names what it is about, if anything. */
+export class Refusal extends Error {
+  readonly field: string | null;
+
+  constructor(message: string, field: string | null = null) {
+    super(message);
+    this.name = 'Refusal';
+    this.field = field;
+  }
+}
