@@ -1,0 +1,36 @@
+"""The server extension: registers Shopfloor's routes with a person's Jupyter server; imports nothing of Dask."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_server.utils import url_path_join
+
+from .clusters.handlers import routes
+from .clusters.listing import Clusters
+from .examples_handler import ExamplesHandler
+from .offer import Offers
+
+if TYPE_CHECKING:
+    from jupyter_server.serverapp import ServerApp
+
+API = "shopfloor/api"
+
+
+def _load_jupyter_server_extension(server: ServerApp) -> None:
+    home, environment = Path.home(), dict(os.environ)
+    offers = Offers(home, environment)
+    parts = {
+        "offers": offers,
+        "clusters": Clusters(home, offers.get, environment, peer=offers.hub_host),
+    }
+    base = url_path_join(server.web_app.settings["base_url"], API)
+    server.web_app.add_handlers(
+        ".*$",
+        [
+            *((url_path_join(base, path), handler, parts) for path, handler in routes()),
+            (url_path_join(base, "examples"), ExamplesHandler, {"root": Path(server.root_dir)}),
+        ],
+    )

@@ -1,0 +1,150 @@
+"""What a cluster keeps in its job's directory, where Lab server, kernels and controller find one another.
+
+``cluster.json`` is the plan, written before the job is submitted, so that nothing is lost between the two;
+``connection.json`` says how to reach the controller, and exists while it runs, as does ``tls/``;
+``workers.json`` names the jobs of its workers, and ``ended.json`` why the controller itself ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from shopfloor_jobs import directory
+from shopfloor_jobs.fields import Refused
+
+KIND = "cluster"
+MAX_WORKERS = 64  # of one cluster; each is a job of its own, and sbatch takes them one by one
+NAME = re.compile(r"[A-Za-z0-9_.-](?:[A-Za-z0-9 _.-]{0,38}[A-Za-z0-9_.-])?")
+
+PLAN, CONNECTION, WORKERS, ENDED, TLS = (
+    "cluster.json",
+    "connection.json",
+    "workers.json",
+    "ended.json",
+    "tls",
+)
+SCRATCH = "scratch"
+
+_Record = TypeVar("_Record", bound="_Stored")
+
+
+class _Stored:
+    """A record that lies in a cluster's directory as one JSON file, readable by its owner only."""
+
+    file: str
+
+    def write(self, path: Path) -> None:
+        directory.write_json(path / self.file, asdict(self))  # type: ignore[call-overload]
+
+    @classmethod
+    def read(cls: type[_Record], path: Path) -> _Record | None:
+        """The record in a cluster's directory, or None where there is none (or not one of ours)."""
+        data = directory.read_json(path / cls.file)
+        if data is None:
+            return None
+        try:
+            return cls(**{one.name: data[one.name] for one in fields(cls)})  # type: ignore[arg-type]
+        except KeyError:
+            return None
+
+
+@dataclass(frozen=True)
+class Plan(_Stored):
+    """What was asked for: ``request`` is that of each worker, ``scheduler`` the offer's configuration of it.
+
+    ``peer`` is a host (the hub's) that must be able to route to the controller; ``created`` is in seconds
+    since the epoch.
+    """
+
+    name: str
+    workers: int
+    request: Mapping[str, Any]
+    scheduler: Mapping[str, Any]
+    peer: str
+    created: float
+
+    file = PLAN
+
+
+@dataclass(frozen=True)
+class Connection(_Stored):
+    """How a running cluster is reached: the scheduler's address, and files with the client's certificate.
+
+    ``ends`` is when its job's time is up, in seconds since the epoch like ``started``; None if unknown.
+    """
+
+    id: str
+    name: str
+    address: str
+    ca: str
+    certificate: str
+    key: str
+    job_id: str
+    node: str
+    started: float
+    ends: float | None
+
+    file = CONNECTION
+
+
+@dataclass(frozen=True)
+class Ended(_Stored):
+    """Why the controller ended, in words, where it knows better than the runner beside it."""
+
+    cause: str
+    ended: float
+
+    file = ENDED
+
+
+def cluster_directories(home: Path) -> Iterator[Path]:
+    """The directories of all clusters that have a plan."""
+    for path in directory.jobs_root(home).glob(f"shopfloor-{KIND}-*"):
+        if directory.TAG.fullmatch(path.name) and (path / PLAN).is_file():
+            yield path
+
+
+def write_workers(path: Path, tags: Mapping[str, str]) -> None:
+    """Record the workers' names by the tags of their jobs. Raises OSError."""
+    directory.write_json(path / WORKERS, {"tags": dict(tags)})
+
+
+def read_workers(path: Path) -> dict[str, str]:
+    return dict((directory.read_json(path / WORKERS) or {}).get("tags", {}))
+
+
+def remove_secrets(path: Path) -> None:
+    """Remove what only a running cluster needs: connection, certificates, spilled data."""
+    with contextlib.suppress(FileNotFoundError):
+        (path / CONNECTION).unlink()
+    for name in (TLS, SCRATCH):
+        shutil.rmtree(path / name, ignore_errors=True)
+
+
+def left_behind(path: Path) -> bool:
+    """Whether a controller ended without clearing up after itself."""
+    return any((path / name).exists() for name in (CONNECTION, TLS, WORKERS))
+
+
+def check_name(name: Any) -> str:
+    """A name that a person gave a cluster. Raises Refused."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise Refused(
+            "name", name, "1 to 40 letters, digits, spaces and _ . - (no space at the ends)"
+        )
+    return name
+
+
+def check_workers(workers: Any) -> int:
+    """A number of workers. Raises Refused."""
+    if not isinstance(workers, int) or isinstance(workers, bool):
+        raise Refused("workers", workers, "a whole number")
+    if not 0 <= workers <= MAX_WORKERS:
+        raise Refused("workers", workers, f"from 0 to {MAX_WORKERS}")
+    return workers

@@ -1,0 +1,190 @@
+"""The command of a cluster's job: a dask scheduler, its workers, and the way to steer them; outlives Lab and browser.
+
+It finds its plan in the job's directory and writes there how it is reached (connection.py). The Lab server
+steers it over dask's own comm, with the cluster's certificates (remote.py); nothing else listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from shopfloor_jobs import directory
+from shopfloor_jobs.request import Request
+from shopfloor_jobs.scheduler import Scheduler, Unreachable, scheduler_from
+
+from .connection import TLS, WORKERS, Connection, Ended, Plan, check_workers, remove_secrets
+from .environment import job_environment
+from .job import Launch
+from .security import make_certificates, own_security
+from .workers import Workers
+
+log = logging.getLogger("shopfloor.controller")
+
+STOPPED = "You stopped it."
+SHUT_DOWN = "A client shut it down."
+PATIENCE = 4  # seconds for each step of the end; the runner's grace is 10
+
+
+class Controller:
+    """One cluster from start to end, in the job directory ``path``.
+
+    ``plan`` is what the person asked for and ``job`` the job's own request.json; ``environment`` is the
+    process's.
+    """
+
+    def __init__(self, path: Path, environment: Mapping[str, str]):
+        plan = Plan.read(path)
+        job = directory.read_json(path / "request.json")
+        if plan is None or job is None:
+            raise SystemExit(f"{path}: there is no plan of a cluster here")
+        self.path, self.plan, self.owner = path, plan, str(job["owner"])
+        self.environment = environment
+        self.scheduler = scheduler_from(plan.scheduler)
+        self.ends = (
+            float(environment["SHOPFLOOR_ENDS"]) if "SHOPFLOOR_ENDS" in environment else None
+        )
+        self.cause = ""
+        self._end = asyncio.Event()
+
+    async def run(self) -> None:
+        """Run the cluster until it is told to end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            # Who sent it, and hence why, is known to the runner and the scheduler, not to us.
+            loop.add_signal_handler(number, self._end.set)
+        make_certificates(self.path / TLS, self.ends)
+        workers = Workers(
+            Launch(
+                self.scheduler,
+                self.owner,
+                self.path,
+                Request.from_json(self.plan.request),
+                job_environment(self.environment),
+            ),
+            own_security(self.path / TLS),
+            await self._host(),
+        )
+        keeping = None
+        try:
+            await workers
+            workers.scheduler.handlers.update(self._handlers(workers))
+            workers.want(self.plan.workers)
+            keeping = asyncio.create_task(workers.keep())
+            self._connection(workers.scheduler.address).write(self.path)
+            log.info("cluster %r at %s", self.plan.name, workers.scheduler.address)
+            await self._until_the_end(workers, keeping)
+        finally:
+            await self._close(workers, keeping)
+
+    async def _until_the_end(self, workers: Workers, keeping: asyncio.Task[None]) -> None:
+        told = asyncio.create_task(self._end.wait())
+        gone = asyncio.create_task(workers.scheduler.finished())
+        await asyncio.wait({told, gone, keeping}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if gone.done() and not self._end.is_set():
+            self.cause = SHUT_DOWN
+        gone.cancel()
+        if keeping.done():
+            keeping.result()
+
+    async def _close(self, workers: Workers, keeping: asyncio.Task[None] | None) -> None:
+        """Take the workers along, and leave nothing that opens anything."""
+        if keeping:
+            keeping.cancel()
+            await asyncio.wait({keeping})
+        for what in (workers.cancel_all(), workers.close()):
+            try:
+                await asyncio.wait_for(what, PATIENCE)
+            except asyncio.TimeoutError:
+                log.warning("%s took more than %s s", what, PATIENCE)
+        if self.cause:
+            Ended(self.cause, time.time()).write(self.path)
+        if not workers.launch.owed:
+            (self.path / WORKERS).unlink(missing_ok=True)
+        remove_secrets(self.path)
+
+    def _handlers(self, workers: Workers) -> dict[str, Any]:
+        def status() -> dict[str, Any]:
+            return workers.report()
+
+        def scale(count: int) -> dict[str, Any]:
+            workers.want(check_workers(count))
+            return workers.report()
+
+        def stop() -> dict[str, Any]:
+            self.cause = STOPPED
+            self._end.set()
+            return {}
+
+        return {"shopfloor_status": status, "shopfloor_scale": scale, "shopfloor_stop": stop}
+
+    def _connection(self, address: str) -> Connection:
+        tls = self.path / TLS
+        started = directory.start_record(self.path) or {}
+        return Connection(
+            id=self.path.name,
+            name=self.plan.name,
+            address=address,
+            ca=str(tls / "ca.pem"),
+            certificate=str(tls / "client.pem"),
+            key=str(tls / "client.key"),
+            job_id=str(started.get("job_id", "")),
+            node=socket.gethostname(),
+            started=float(started.get("started", time.time())),
+            ends=self.ends,
+        )
+
+    async def _host(self) -> str:
+        """The one address to listen on: loopback on a single machine, else the one that the hub routes to."""
+        if self.plan.scheduler.get("type") == "local":
+            return "127.0.0.1"
+        if (host := address_towards(self.plan.peer)) and not host.startswith("127."):
+            return host
+        return await _address_seen(self.scheduler, self.path.name)
+
+
+def address_towards(peer: str) -> str:
+    """Our own address on the route to a host, or an empty string; connecting UDP sends nothing."""
+    if not peer:
+        return ""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(peer, 9, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.connect(address)
+            return probe.getsockname()[0]
+    except OSError:
+        return ""
+
+
+async def _address_seen(scheduler: Scheduler, tag: str) -> str:
+    """What the scheduler says that other machines reach this job's node by."""
+    try:
+        seen = {job.tag: job for job in await scheduler.look()}
+    except Unreachable as error:
+        log.warning("the scheduler does not say how this node is reached: %s", error)
+        seen = {}
+    return (seen[tag].address if tag in seen else "") or socket.gethostname()
+
+
+def main() -> None:
+    """Run the cluster whose job this process is: SHOPFLOOR_JOB_DIR names its directory."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    path = os.environ.get("SHOPFLOOR_JOB_DIR")
+    if not path:
+        raise SystemExit(
+            "SHOPFLOOR_JOB_DIR is not set: this is the command of a job, see Lab's Jobs panel"
+        )
+    os.umask(0o077)
+    asyncio.run(Controller(Path(path), dict(os.environ)).run())
+
+
+if __name__ == "__main__":
+    main()

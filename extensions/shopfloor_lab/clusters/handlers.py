@@ -1,0 +1,130 @@
+"""The routes under ``shopfloor/api`` that clusters and the offer answer at; see listing.py for what they do."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from time import time
+from typing import Any
+
+from jupyter_server.auth.decorator import authorized
+from jupyter_server.base.handlers import APIHandler
+from shopfloor_jobs.fields import Refused
+from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused
+from tornado import web
+
+from shopfloor_lab.offer import NoOffer, Offers
+
+from .listing import Clusters, Conflict
+from .remote import NoAnswer
+
+Method = Callable[..., Awaitable[None]]
+
+
+def answers_errors(method: Method) -> Method:
+    """Turn what can go wrong into a status and ``{"message", "field"}``; other exceptions pass."""
+
+    @functools.wraps(method)
+    async def wrapped(self: Handler, *arguments: str) -> None:
+        try:
+            await method(self, *arguments)
+        except Refused as error:
+            self.fail(400, str(error), error.field)
+        except LookupError as error:
+            self.fail(404, str(error))
+        except (Conflict, SubmitRefused) as error:
+            self.fail(409, str(error))
+        except (NoAnswer, NoOffer, SchedulerError) as error:
+            self.fail(503, str(error))
+
+    return wrapped
+
+
+class Handler(APIHandler):
+    """JSON in and out; ``offers`` and ``clusters`` are the server's only ones."""
+
+    auth_resource = "shopfloor"
+
+    def initialize(self, offers: Offers, clusters: Clusters) -> None:
+        self.offers, self.clusters = offers, clusters
+
+    def fail(self, status: int, message: str, field: str | None = None) -> None:
+        self.set_status(status)
+        self.finish({"message": message, "field": field})
+
+    def body(self) -> dict[str, Any]:
+        """The request's JSON object. Raises Refused for other JSON, HTTPError 400 for none."""
+        body = self.get_json_body()
+        if body is None:
+            return {}
+        if not isinstance(body, dict):
+            raise Refused("body", body, "a JSON object")
+        return body
+
+
+class OfferHandler(Handler):
+    @web.authenticated
+    @authorized
+    @answers_errors
+    async def get(self) -> None:
+        self.finish((await self.offers.get()).to_json())
+
+
+class ClustersHandler(Handler):
+    @web.authenticated
+    @authorized
+    @answers_errors
+    async def get(self) -> None:
+        self.finish({"clusters": await self.clusters.list(), "server_time": time()})
+
+    @web.authenticated
+    @authorized
+    @answers_errors
+    async def post(self) -> None:
+        cluster = await self.clusters.start(self.body())
+        self.set_status(201)
+        self.finish(cluster)
+
+
+class ClusterHandler(Handler):
+    @web.authenticated
+    @authorized
+    @answers_errors
+    async def patch(self, cluster: str) -> None:
+        body = self.body()
+        if set(body) != {"workers"}:
+            raise Refused("body", sorted(body), "the one field workers")
+        self.finish(await self.clusters.scale(cluster, body["workers"]))
+
+    @web.authenticated
+    @authorized
+    @answers_errors
+    async def delete(self, cluster: str) -> None:
+        await self.clusters.end(cluster)
+        self.set_status(204)
+        self.finish()
+
+
+class CellHandler(Handler):
+    @web.authenticated
+    @authorized
+    @answers_errors
+    async def get(self, cluster: str) -> None:
+        name = (await self.clusters.one(cluster))["name"]
+        self.finish({"source": cell(name)})
+
+
+def cell(name: str) -> str:
+    """The Python source that connects a notebook to the cluster of this name."""
+    return f"from shopfloor_lab.clusters import connect\n\nclient = connect({name!r})\nclient"
+
+
+def routes() -> list[tuple[str, type[Handler]]]:
+    """Paths (regular expressions) below ``shopfloor/api/``, and who answers there."""
+    one = r"clusters/([^/]+)"
+    return [
+        ("offer", OfferHandler),
+        ("clusters", ClustersHandler),
+        (one, ClusterHandler),
+        (f"{one}/cell", CellHandler),
+    ]

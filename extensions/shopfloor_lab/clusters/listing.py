@@ -1,0 +1,257 @@
+"""A person's clusters as the Lab server knows them: read from their job directories, never kept in its memory.
+
+So nothing is lost when Lab restarts. What runs is asked for at the controllers (remote.py), what waits or
+ended at the scheduler; handlers.py puts both on the wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from shopfloor_jobs import directory
+from shopfloor_jobs.fields import Refused
+from shopfloor_jobs.job import Job, new_tag
+from shopfloor_jobs.offer import Offer
+from shopfloor_jobs.request import FIELDS, Request
+from shopfloor_jobs.scheduler import SchedulerError, Unreachable, scheduler_from
+from shopfloor_jobs.view import View
+
+from shopfloor_lab.offer import NoOffer
+
+from . import state
+from .connection import (
+    KIND,
+    PLAN,
+    WORKERS,
+    Plan,
+    check_name,
+    check_workers,
+    cluster_directories,
+    left_behind,
+    read_workers,
+    remove_secrets,
+)
+from .environment import job_environment
+from .remote import NoAnswer, Remote
+
+CONTROLLER = {"cpus": 1, "memory": 1024**3, "gpus": 0, "gpu_type": "", "nodes": 1}
+LEAST_MEMORY = 512 * 1024**2  # of a worker: distributed and pandas alone take half of it
+FRESH = 2.0  # seconds for which one look at the scheduler serves
+STOPPING = 5.0  # seconds that stopping is waited for before it is answered
+
+
+class Conflict(Exception):
+    """What is asked does not go with the state that the cluster is in."""
+
+
+class Clusters:
+    """The clusters under one home. ``offer`` fetches what the person may ask for; ``peer`` is the hub's host."""
+
+    def __init__(
+        self,
+        home: Path,
+        offer: Callable[[], Awaitable[Offer]],
+        environment: Mapping[str, str],
+        peer: str = "",
+    ):
+        self.home, self.offer, self.peer = home, offer, peer
+        self.environment = job_environment(environment)
+        self._remote = Remote()
+        self._view: tuple[Mapping[str, Any], View] | None = None
+        self._last: dict[str, str] = {}
+
+    async def list(self) -> list[dict[str, Any]]:
+        """All clusters, newest first, as in the contract with the panel."""
+        files = await asyncio.to_thread(self._read_all)
+        return await self._describe(files)
+
+    async def one(self, cluster: str, max_age: float = FRESH) -> dict[str, Any]:
+        """Raises LookupError where there is none with this id."""
+        return (await self._describe([await self._files(cluster)], max_age))[0]
+
+    async def start(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Submit a cluster. Raises Refused, Conflict, SchedulerError, or what ``offer`` raises."""
+        unknown = set(body) - {"name", "workers", "request"}
+        if unknown:
+            raise Refused(str(sorted(unknown)[0])[:64], "", "there is no such field")
+        workers = check_workers(body.get("workers", 1))
+        offer = await self.offer()
+        request = _worker_request(offer, body.get("request") or {})
+        controller = _controller_request(offer, request)
+        living = [one["name"] for one in await self.list() if one["state"] != "ended"]
+        name = check_name(body["name"]) if body.get("name") else _free_name(living)
+        if name in living:
+            raise Conflict(f"name: there is a cluster named {name!r} already; take another name")
+        job = Job(
+            tag=new_tag(KIND),
+            owner=offer.person,
+            kind=KIND,
+            request=controller,
+            command=(sys.executable, "-m", "shopfloor_lab.clusters.controller"),
+            env=self.environment,
+            title=name,
+        )
+        plan = Plan(name, workers, request.to_json(), dict(offer.scheduler), self.peer, time.time())
+        path = directory.directory_of(self.home, job.tag)
+        await asyncio.to_thread(_store, plan, path)
+        try:
+            await self._view_of(offer).scheduler.submit(job)
+        except Unreachable:
+            raise  # it may have been submitted all the same: the list will tell
+        except SchedulerError:
+            await asyncio.to_thread(shutil.rmtree, path, True)
+            raise
+        return await self.one(job.tag, max_age=0)
+
+    async def scale(self, cluster: str, workers: Any) -> dict[str, Any]:
+        """Raises Refused, LookupError, Conflict (it does not run) or NoAnswer."""
+        count = check_workers(workers)
+        files = await self._files(cluster)
+        if files.ended:
+            raise Conflict(f"Cluster {files.plan.name!r} has ended.")
+        if files.connection is None:
+            raise Conflict(f"Cluster {files.plan.name!r} has not started yet.")
+        await self._remote.ask(files.connection, "scale", count=count)
+        return await self.one(cluster)
+
+    async def end(self, cluster: str) -> None:
+        """Stop a living cluster; take an ended one off the list. Raises LookupError or SchedulerError."""
+        described = await self.one(cluster)
+        files = await self._files(cluster)
+        if described["state"] == "ended":
+            await self._sweep(files)
+            self._last.pop(cluster, None)
+            await asyncio.to_thread((files.path / PLAN).unlink, True)
+            return
+        try:
+            if files.connection is None:
+                raise NoAnswer
+            await self._remote.ask(files.connection, "stop")
+        except NoAnswer:
+            await self._cancel(files)
+        deadline = time.monotonic() + STOPPING
+        while time.monotonic() < deadline:
+            if (await self._files(cluster)).exit:
+                break
+            await asyncio.sleep(0.1)
+        self._remote.forget(cluster)
+
+    async def _files(self, cluster: str) -> state.Files:
+        try:
+            path = directory.directory_of(self.home, cluster)
+        except ValueError:
+            path = None
+        files = await asyncio.to_thread(state.read, path) if path else None
+        if files is None:
+            raise LookupError("There is no such cluster.")
+        return files
+
+    def _read_all(self) -> list[state.Files]:
+        found = [state.read(path) for path in cluster_directories(self.home)]
+        return sorted(
+            (files for files in found if files is not None),
+            key=lambda files: files.plan.created,
+            reverse=True,
+        )
+
+    async def _describe(
+        self, every: list[state.Files], max_age: float = FRESH
+    ) -> list[dict[str, Any]]:
+        answers = await asyncio.gather(*map(self._answer, every))
+        described = []
+        for files, answer in zip(every, answers, strict=True):
+            sight = state.Sight(last=self._last.get(files.id))
+            if answer is None and not files.ended:
+                sight = await self._sight(files.id, max_age)
+            cluster = state.describe(files, answer, sight, time.time())
+            self._last[files.id] = cluster["state"]
+            described.append(cluster)
+            if cluster["state"] == "ended" and left_behind(files.path):
+                await self._sweep(files)
+        return described
+
+    async def _sight(self, cluster: str, max_age: float) -> state.Sight:
+        """What the scheduler says of a controller's job; not knowing is an answer."""
+        last = self._last.get(cluster)
+        try:
+            offer = await self.offer()
+            view = self._view_of(offer)
+            seen = await view.job(offer.person, cluster, max_age)
+            gone = await view.is_gone(offer.person, cluster)
+        except (SchedulerError, NoOffer) as error:
+            return state.Sight(last=last, silence=str(error))
+        return state.Sight(last=last, seen=seen, gone=gone)
+
+    async def _answer(self, files: state.Files) -> dict[str, Any] | None:
+        if files.ended or files.connection is None:
+            self._remote.forget(files.id)
+            return None
+        try:
+            return await self._remote.ask(files.connection, "status")
+        except NoAnswer:
+            return None
+
+    def _view_of(self, offer: Offer) -> View:
+        if self._view is None or self._view[0] != offer.scheduler:
+            self._view = (offer.scheduler, View(scheduler_from(offer.scheduler)))
+        return self._view[1]
+
+    async def _cancel(self, files: state.Files) -> None:
+        """Cancel what lives of a cluster: the controller's job and, found by their tags, its workers'."""
+        offer = await self.offer()
+        view = self._view_of(offer)
+        tags = [files.id, *await asyncio.to_thread(read_workers, files.path)]
+        jobs = [await view.job(offer.person, tags[0], max_age=0)]
+        jobs += [await view.job(offer.person, tag) for tag in tags[1:]]
+        if ids := [job.id for job in jobs if job and job.alive]:
+            await view.scheduler.cancel(offer.person, ids)
+
+    async def _sweep(self, files: state.Files) -> None:
+        """Do what a controller that was killed could not: cancel its workers, remove its keys."""
+        try:
+            await self._cancel(files)
+        except (SchedulerError, NoOffer):
+            return  # the next look comes by here again
+        await asyncio.to_thread(remove_secrets, files.path)
+        await asyncio.to_thread((files.path / WORKERS).unlink, True)
+
+
+def _worker_request(offer: Offer, options: Any) -> Request:
+    request = offer.check(options)
+    if request.nodes != 1:
+        raise Refused("nodes", request.nodes, "1: each worker is a job on one node")
+    if request.memory < LEAST_MEMORY:
+        raise Refused(
+            "memory", request.memory, f"at least {FIELDS['memory'].show(LEAST_MEMORY)} for a worker"
+        )
+    return request
+
+
+def _controller_request(offer: Offer, worker: Request) -> Request:
+    """One CPU for as long as the workers, on any partition that gives it: GPUs are for the workers."""
+    same = {
+        name: getattr(worker, name)
+        for name in ("time", "account", "qos", "reservation", "environment")
+        if getattr(worker, name)
+    }
+    if worker.reservation:
+        same["partition"] = worker.partition  # the reserved nodes are there
+    return offer.check({**CONTROLLER, **same})
+
+
+def _free_name(taken: list[str]) -> str:
+    number = 1
+    while f"cluster-{number}" in taken:
+        number += 1
+    return f"cluster-{number}"
+
+
+def _store(plan: Plan, path: Path) -> None:
+    path.mkdir(mode=0o700, parents=True)
+    plan.write(path)

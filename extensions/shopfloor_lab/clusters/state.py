@@ -1,0 +1,147 @@
+"""What a cluster's files, its controller's answer and the scheduler's word make together; no I/O but reading files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shopfloor_jobs import directory
+from shopfloor_jobs.job import Seen, State
+
+from .connection import Connection, Ended, Plan
+
+UNSEEN = 30  # seconds for which a submitted job may be missing in the scheduler's list
+LOG_LINES = 20
+
+
+@dataclass(frozen=True)
+class Files:
+    """What lies in a cluster's directory."""
+
+    id: str
+    path: Path
+    plan: Plan
+    connection: Connection | None
+    start: Mapping[str, Any]
+    end: Ended | None
+    exit: Mapping[str, Any] | None
+    log: str
+
+    @property
+    def ended(self) -> bool:
+        return self.exit is not None or self.end is not None
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the scheduler says of the controller's job, where it was asked.
+
+    ``gone`` is its word that the job is no more, ``silence`` why it said nothing, and ``last`` the state that
+    was shown before.
+    """
+
+    last: str | None = None
+    seen: Seen | None = None
+    gone: bool = False
+    silence: str = ""
+
+
+def read(path: Path) -> Files | None:
+    """What lies in a directory, or None if it is no cluster's."""
+    plan = Plan.read(path)
+    if plan is None:
+        return None
+    end, exit_record = Ended.read(path), directory.exit_record(path)
+    return Files(
+        id=path.name,
+        path=path,
+        plan=plan,
+        connection=Connection.read(path),
+        start=directory.start_record(path) or {},
+        end=end,
+        exit=exit_record,
+        log=directory.tail(path, LOG_LINES) if end or exit_record else "",
+    )
+
+
+def describe(
+    files: Files, answer: Mapping[str, Any] | None, sight: Sight, now: float
+) -> dict[str, Any]:
+    """The cluster as the contract with the panel has it."""
+    seen = sight.seen
+    state, reason, cause = _state(files, answer, sight, now)
+    ended, connection = state == State.ENDED.value, files.connection
+    answer = answer if answer and not ended else _nothing(0 if ended else files.plan.workers)
+    started = files.start.get("started") or (seen.started if seen else None)
+    return {
+        "id": files.id,
+        "name": files.plan.name,
+        "state": state,
+        "reason": reason or None,
+        "cause": cause or None,
+        "detail": (seen.detail if seen else "") or None,
+        "node": files.start.get("host") or (seen.node if seen else "") or None,
+        "started": started,
+        "ends": files.start.get("ends") or (seen.ends if seen else None),
+        "workers": answer["workers"],
+        "memory": answer["memory"],
+        "memory_limit": answer["memory_limit"],
+        "tasks": answer["tasks"],
+        "request": dict(files.plan.request),
+        "job_id": files.start.get("job_id")
+        or (connection.job_id if connection else "")
+        or (seen.id if seen else "")
+        or None,
+        "log": (files.log or (files.exit or {}).get("tail") or None) if ended else None,
+    }
+
+
+def _state(
+    files: Files,
+    answer: Mapping[str, Any] | None,
+    sight: Sight,
+    now: float,
+) -> tuple[str, str, str]:
+    """State, reason (why it waits) and cause (why it ended)."""
+    if files.ended:
+        return State.ENDED.value, "", _cause(files, sight.seen)
+    if answer is not None:
+        return State.RUNNING.value, str(answer.get("problem") or ""), ""
+    if sight.silence:
+        # Unknown is not dead: what was true before is shown, and that it is old.
+        return sight.last or _state_of_files(files), f"Not known now: {sight.silence}", ""
+    seen = sight.seen
+    if seen is None:
+        if sight.gone and (files.start or now - files.plan.created > UNSEEN):
+            return State.ENDED.value, "", "The scheduler no longer knows it."
+        return sight.last or _state_of_files(files), "", ""
+    if not seen.alive:
+        return State.ENDED.value, "", _cause(files, seen)
+    if seen.state is not State.RUNNING:
+        return seen.state.value, seen.reason, ""
+    if files.connection is None:
+        return State.STARTING.value, "", ""
+    return State.RUNNING.value, "It does not answer at the moment.", ""
+
+
+def _state_of_files(files: Files) -> str:
+    if files.connection:
+        return State.RUNNING.value
+    return State.STARTING.value if files.start else State.SUBMITTED.value
+
+
+def _cause(files: Files, seen: Seen | None) -> str:
+    if files.end:
+        return files.end.cause
+    return (files.exit or {}).get("cause") or (seen.cause if seen else "") or "It ended."
+
+
+def _nothing(wanted: int) -> dict[str, Any]:
+    return {
+        "workers": {"wanted": wanted, "connected": 0, "rows": []},
+        "memory": 0,
+        "memory_limit": 0,
+        "tasks": {"processing": 0, "waiting": 0, "memory": 0, "erred": 0},
+    }

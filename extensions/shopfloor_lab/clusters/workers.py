@@ -1,0 +1,266 @@
+"""The workers of one cluster: dask-jobqueue's cluster with our jobs in it, kept at the wanted number.
+
+dask knows who is connected, the scheduler knows whose job waits or ended; :meth:`Workers.keep` compares the
+two, and :meth:`Workers.report` is what people see of it. The controller runs both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from pathlib import Path
+from typing import Any
+
+import dask
+from dask_jobqueue.core import JobQueueCluster
+from distributed.deploy.cluster import Cluster
+from distributed.diagnostics.plugin import SchedulerPlugin
+from distributed.security import Security
+from shopfloor_jobs import directory
+from shopfloor_jobs.job import Seen, State
+from shopfloor_jobs.scheduler import SchedulerError
+
+from .job import Launch, WorkerJob, memory_limit
+from .silent import Scheduler
+
+# Seconds between looks at the scheduler while a worker is not connected, by how long that has been so.
+PAUSES = ((20, 1.0), (120, 5.0), (float("inf"), 15.0))
+CALM = 60.0  # seconds between looks while all are connected
+# dask-jobqueue reads these for every kind of job; ours needs none of them, nor what people set for others.
+SETTINGS = {
+    "interface": None,
+    "python": None,
+    "name": None,
+    "local-directory": None,
+    "extra": None,
+    "worker-command": "distributed.cli.dask_worker",
+    "worker-extra-args": [],
+    "job-extra": None,
+    "job-extra-directives": [],
+    "env-extra": None,
+    "job-script-prologue": [],
+    "log-directory": None,
+    "shebang": "",
+    "shared-temp-directory": None,
+    "scheduler-options": {},
+}
+
+
+class Workers(JobQueueCluster):
+    """A dask scheduler listening on ``host`` with TLS only, and its workers.
+
+    ``wanted`` is how many workers there shall be. Make it in a running loop, and await it.
+    """
+
+    job_cls = WorkerJob
+
+    def __init__(self, launch: Launch, security: Security, host: str):
+        dask.config.update_defaults({"jobqueue": {WorkerJob.config_name: SETTINGS}})
+        self._numbers = itertools.count(1)
+        super().__init__(
+            launch=launch,
+            security=security,
+            scheduler_cls=Scheduler,
+            scheduler_options={"host": host, "dashboard": False, "dashboard_address": None},
+            silence_logs=False,
+            asynchronous=True,
+            name=launch.directory.name,
+        )
+        self.launch, self.wanted = launch, 0
+        self._stuck = self._silence = ""
+        self._seen: dict[str, Seen] = {}
+        self._asked_anew = False
+        self._unsettled_since: float | None = None
+        self._changed = asyncio.Event()
+
+    def want(self, workers: int) -> None:
+        """Ask for this many workers; ended ones are replaced. :meth:`keep` does it."""
+        self.wanted, self._asked_anew, self._stuck = workers, True, ""
+        self._changed.set()
+
+    async def keep(self) -> None:
+        """Bring what runs to what is wanted, and look after it, until cancelled."""
+        self.scheduler.add_plugin(_Wake(self._changed), name="shopfloor")
+        while True:
+            self._changed.clear()
+            if self._asked_anew:
+                self._asked_anew = False
+                await self._adjust()
+            await self._look()
+            try:
+                await asyncio.wait_for(self._changed.wait(), self._pause())
+            except asyncio.TimeoutError:
+                continue
+
+    async def cancel_all(self) -> None:
+        """Cancel every worker's job, in one go; without regard to results, for nobody is left to hold them."""
+        ids = [str(job.job_id) for job in self.workers.values() if job.job_id]
+        for job in self.workers.values():
+            job.job_id = None
+        await self.launch.cancel(ids)
+
+    def report(self) -> dict[str, Any]:
+        """What people see of the cluster (plain types): workers, memory in bytes, tasks by state."""
+        rows = [self._row(job) for job in sorted(self.workers.values(), key=_number)]
+        groups = [group.states for group in self.scheduler.task_groups.values()]
+
+        def count(*states: str) -> int:
+            return sum(group[state] for group in groups for state in states)
+
+        return {
+            "workers": {
+                "wanted": self.wanted,
+                "connected": sum(row["state"] == "connected" for row in rows),
+                "rows": rows,
+            },
+            "memory": sum(row["memory"] or 0 for row in rows),
+            "memory_limit": sum(row["memory_limit"] or 0 for row in rows),
+            "tasks": {
+                "processing": count("processing"),
+                "waiting": count("waiting", "queued", "no-worker"),
+                "memory": count("memory"),
+                "erred": count("erred"),
+            },
+            "problem": self._silence or self._stuck,
+        }
+
+    async def _adjust(self) -> None:
+        for name in [name for name, job in self.workers.items() if self._ending(job) is not None]:
+            await self._drop(name)
+        surplus = len(self.worker_spec) - self.wanted
+        if surplus > 0:
+            await self._remove(self._least_missed(surplus))
+        for _ in range(-surplus):
+            self.worker_spec.update(self.new_worker_spec())
+        await self._correct_state()
+
+    def _least_missed(self, count: int) -> list[str]:
+        """Names of workers to give up: those still waiting first, then those that hold the least."""
+        held = {worker.name: worker.nbytes for worker in self.scheduler.workers.values()}
+        return sorted(self.worker_spec, key=lambda name: held.get(name, -1))[:count]
+
+    async def _remove(self, names: list[str]) -> None:
+        connected = self._connected()
+        holders = {name for name in names if name in connected}
+        if holders and self.wanted:
+            # By name: SpecCluster passes names as addresses, so that results would be lost.
+            retired = await self.scheduler.retire_workers(names=list(holders), close_workers=False)
+            stuck = holders - {worker["name"] for worker in retired.values()}
+            if stuck:
+                self._stuck = (
+                    f"{', '.join(sorted(stuck))} stays: no other worker can take its results"
+                )
+            names = [name for name in names if name not in stuck]
+        for name in names:
+            del self.worker_spec[name]
+
+    async def _drop(self, name: str) -> None:
+        job = self.workers.pop(name)
+        self.worker_spec.pop(name, None)
+        await job.close()
+
+    async def _look(self) -> None:
+        """Ask the scheduler for the jobs of our workers; not knowing changes nothing."""
+        try:
+            await self.launch.settle()
+            seen = await self.launch.scheduler.look()
+        except SchedulerError as error:
+            self._silence = f"The scheduler does not answer: {error}"
+            return
+        self._silence = ""
+        ours, owner = self.launch.tags, self.launch.owner
+        self._seen.update((job.tag, job) for job in seen if job.tag in ours and job.owner == owner)
+        for job in self.workers.values():
+            if (found := self._seen.get(job.tag)) and found.alive and not job.job_id:
+                # Its submission was not answered, but had happened.
+                job.job_id, job.refusal = found.id, ""
+
+    def _pause(self) -> float:
+        connected = self._connected()
+        unsettled = self.launch.owed or any(
+            name not in connected and self._ending(job) is None
+            for name, job in self.workers.items()
+        )
+        if not unsettled:
+            self._unsettled_since = None
+            return CALM
+        now = time.monotonic()
+        self._unsettled_since = self._unsettled_since or now
+        waited = now - self._unsettled_since
+        return next(pause for limit, pause in PAUSES if waited < limit)
+
+    def _connected(self) -> dict[str, Any]:
+        return {worker.name: worker for worker in self.scheduler.workers.values()}
+
+    def _ending(self, job: WorkerJob) -> str | None:
+        """Why a worker's job is no more, in words; None while it lives as far as is known."""
+        if job.refusal:
+            return job.refusal
+        seen = self._seen.get(job.tag)
+        if seen is None or seen.alive:
+            return None
+        record = directory.exit_record(self._directory(job))
+        return (record or {}).get("cause") or seen.cause or "ended"
+
+    def _directory(self, job: WorkerJob) -> Path:
+        return self.launch.directory.parent / job.tag
+
+    def _row(self, job: WorkerJob) -> dict[str, Any]:
+        seen, worker = self._seen.get(job.tag), self._connected().get(job.name)
+        ending = None if worker else self._ending(job)
+        row = {
+            "name": job.name,
+            "state": _state(seen, worker is not None, ending is not None),
+            "reason": ending or (seen.reason if seen and not worker else "") or None,
+            "node": (seen.node if seen else "") or None,
+            "memory": None,
+            "memory_limit": None,
+            "cpu": None,
+            "gpus": None,
+        }
+        if worker:
+            started = directory.start_record(self._directory(job)) or {}
+            row.update(
+                node=row["node"] or started.get("host") or worker.host,
+                memory=worker.metrics.get("memory"),
+                memory_limit=worker.memory_limit or memory_limit(self.launch.request.memory),
+                cpu=worker.metrics.get("cpu"),
+                gpus=started.get("cuda_visible_devices") or None,
+            )
+        return row
+
+    def _new_worker_name(self, worker_number: int) -> str:
+        # Never twice: dask refuses a second worker of a name while the first is still closing.
+        return f"worker-{next(self._numbers)}"
+
+    def _update_worker_status(self, op: str, msg: Any) -> None:
+        # SpecCluster would give up the job of a worker that is away for 15 s; here the scheduler's word counts.
+        Cluster._update_worker_status(self, op, msg)
+
+
+class _Wake(SchedulerPlugin):
+    """Wakes :meth:`Workers.keep` when a worker comes or goes."""
+
+    def __init__(self, changed: asyncio.Event):
+        self.changed = changed
+
+    def add_worker(self, scheduler: Any, worker: str) -> None:
+        self.changed.set()
+
+    def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
+        self.changed.set()
+
+
+def _state(seen: Seen | None, connected: bool, ended: bool) -> str:
+    if connected:
+        return "connected"
+    if ended:
+        return "ended"
+    if seen is None:
+        return State.SUBMITTED.value
+    return State.STARTING.value if seen.state is State.RUNNING else seen.state.value
+
+
+def _number(job: WorkerJob) -> int:
+    return int(str(job.name).rpartition("-")[2])
