@@ -78,6 +78,9 @@ class Scheduler(Protocol):
     async def tail(self, owner: str, tag: str, lines: int = 20) -> str:
         """The last lines that a job wrote, read as its owner; empty when there are none."""
 
+    async def records(self, owner: str, tag: str, index: int = 0) -> dict[str, Any]:
+        """The runner's records of one copy: ``{"start": …, "exit": …}``, None where there is none yet."""
+
 
 def scheduler_from(config: Mapping[str, Any]) -> Scheduler:
     """The scheduler that a configuration names, such as the one inside an offer.
