@@ -45,6 +45,9 @@ class ShopfloorSpawner(BatchSpawnerBase):
     make_command = Callable(
         help="make_command(request) returns the argument list that starts a server with this request."
     ).tag(config=True)
+    node_environment = Dict(
+        help="Environment variables for every server, such as a proxy for nodes without internet."
+    ).tag(config=True)
     look_interval = Float(
         1.0, help="Seconds between two looks at the scheduler while a server is starting."
     ).tag(config=True)
@@ -145,7 +148,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
         )
 
     def get_env(self) -> dict[str, str]:
-        env = super().get_env()
+        env = {**self.node_environment, **super().get_env()}
         env["SHOPFLOOR_ARRIVAL_URL"] = url_path_join(
             env["JUPYTERHUB_API_URL"], "shopfloor", "arrival"
         )
