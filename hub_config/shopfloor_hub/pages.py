@@ -1,0 +1,70 @@
+"""The hub's pages: puts templates, static files and the start route into JupyterHub; pages_servers tells what runs."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jupyterhub.handlers
+from jupyterhub.handlers.pages import SpawnHandler
+from jupyterhub.handlers.static import CacheControlStaticFilesHandler
+from jupyterhub.utils import maybe_future
+from shopfloor_jobs.offer import Offer
+from shopfloor_jobs.scheduler import SchedulerError
+
+from . import form, pages_servers
+from .pages_start import StartHandler
+
+STATIC = Path(__file__).parent / "static"
+STATIC_ROUTE = r"/shopfloor/static/(.*)"
+
+
+def apply(c: Any, site: Any) -> None:
+    """Set the pages on JupyterHub's configuration. Reads ``site.site.name`` and ``site.scheduler.type``."""
+    c.JupyterHub.template_paths = [str(form.TEMPLATES)]
+    c.JupyterHub.template_vars = {"shopfloor": Pages(site.site.name, site.scheduler.type)}
+    c.JupyterHub.logo_file = str(STATIC / "mark.svg")
+    # After login people see what they have and what they may start, and decide.
+    c.JupyterHub.redirect_to_server = False
+    c.ShopfloorSpawner.options_form = form.options_form
+    register(jupyterhub.handlers.default_handlers)
+
+
+def register(routes: list[tuple]) -> None:
+    """Put our routes into JupyterHub's table, once; it has no setting that replaces a route."""
+    for position, (pattern, handler, *rest) in enumerate(routes):
+        if handler is SpawnHandler:
+            routes[position] = (pattern, StartHandler, *rest)
+    if not any(pattern == STATIC_ROUTE for pattern, *_ in routes):
+        routes.append((STATIC_ROUTE, CacheControlStaticFilesHandler, {"path": str(STATIC)}))
+
+
+class Pages:
+    """What templates know beside JupyterHub's own names, as ``shopfloor``."""
+
+    def __init__(self, site_name: str, scheduler_type: str):
+        self.site_name = site_name
+        self.shares_one_account = scheduler_type == "local"
+        self._versions = {path.name: _version(path) for path in STATIC.iterdir()}
+
+    servers = staticmethod(pages_servers.servers)
+    server = staticmethod(pages_servers.server)
+    stopped = staticmethod(pages_servers.stopped)
+    again = staticmethod(pages_servers.again)
+    utc = staticmethod(pages_servers.utc)
+
+    def static(self, base_url: str, name: str) -> str:
+        """The URL of one of our static files; it changes with the content, so that it may be cached."""
+        return f"{base_url}shopfloor/static/{name}?v={self._versions[name]}"
+
+    async def offer(self, spawner: Any) -> Offer | None:
+        """The person's offer, or None while the scheduler does not answer."""
+        try:
+            return await maybe_future(spawner.offer())
+        except SchedulerError:
+            return None
+
+
+def _version(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

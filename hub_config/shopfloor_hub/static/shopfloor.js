@@ -1,0 +1,218 @@
+/* What makes Shopfloor's pages live: times, stopping, the start form's sentence, the waiting page. All words come
+   from the templates, and without this script the forms still work. */
+"use strict";
+
+/** Times in the reader's own time zone; with the weekday where it is not today. */
+function showClocks(root) {
+  for (const element of root.querySelectorAll("time[data-clock]")) {
+    const then = new Date(element.dateTime);
+    const today = then.toDateString() === new Date().toDateString();
+    element.textContent = then.toLocaleString(document.documentElement.lang, {
+      hour: "2-digit",
+      minute: "2-digit",
+      hourCycle: "h23",
+      ...(today ? {} : { weekday: "short" }),
+    });
+    element.title = then.toLocaleString();
+  }
+}
+
+/** A form is sent once: a second click would only meet an answer that is under way. */
+function sendOnce(form) {
+  form.addEventListener("submit", (event) => {
+    const button = form.querySelector("button[type=submit]");
+    if (button.getAttribute("aria-busy") === "true") {
+      event.preventDefault();
+    }
+    button.setAttribute("aria-busy", "true");
+  });
+  // A page that comes out of the browser's history has not been sent.
+  window.addEventListener("pageshow", () => {
+    form.querySelector("button[type=submit]").removeAttribute("aria-busy");
+  });
+}
+
+async function stop(button) {
+  const label = button.textContent;
+  button.disabled = true;
+  button.textContent = button.dataset.busy;
+  let reason;
+  try {
+    const response = await fetch(button.dataset.stop, {
+      method: "DELETE",
+      headers: { "X-XSRFToken": window.jhdata.xsrf_token },
+    });
+    // 404: somebody else stopped it before, and nothing runs, which is what was wanted.
+    if (response.ok || response.status === 404) {
+      window.location.assign(button.dataset.home);
+      return;
+    }
+    const body = await response.json().catch(() => ({}));
+    reason = body.message || response.status;
+  } catch (error) {
+    reason = error.message;
+  }
+  button.disabled = false;
+  button.textContent = label;
+  const note = document.createElement("span");
+  note.className = "sf-stop-failed";
+  note.setAttribute("role", "alert");
+  note.textContent = `${button.dataset.failed} ${reason}`;
+  button.parentNode.querySelector(".sf-stop-failed")?.remove();
+  button.after(note);
+}
+
+/** The start form: Custom begins with the preset chosen before, its limits follow the hardware, a sentence says all. */
+function startForm(form) {
+  const fields = form.querySelector("#custom-fields");
+  const sentence = form.querySelector("#sentence");
+  const limits = JSON.parse(fields.dataset.limits);
+  const value = (name) => form.elements[name]?.value.trim() ?? "";
+  const radio = () => form.querySelector("input[name=preset]:checked");
+  let asTyped = radio()?.value === "custom";
+
+  const fill = (text, values) =>
+    text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+  const custom = () => {
+    const words = sentence.dataset;
+    const gpus = Number(value("gpus") || 0);
+    const kind = value("gpu_type").toUpperCase() || words.gpu;
+    const cpus = value("cpus") || "1";
+    let what = [
+      gpus ? `${gpus} ${kind}` : "",
+      cpus === "1" ? words.cpu : fill(words.cpus, { n: cpus }),
+      value("memory"),
+    ]
+      .filter(Boolean)
+      .join(", ");
+    if (Number(value("nodes")) > 1) {
+      what = fill(words.nodes, { n: value("nodes"), what });
+    }
+    return fill(words.whole, { what, time: value("time") });
+  };
+
+  const update = () => {
+    const chosen = radio();
+    const isCustom = chosen?.value === "custom";
+    // Fields that do not count must not hold up the form either.
+    fields.disabled = !isCustom;
+    const table = limits[value("partition")] ?? limits[""];
+    for (const [name, { max, text }] of Object.entries(table)) {
+      form.querySelector(`[data-limit-of="${name}"]`).textContent = text;
+      const input = form.elements[name];
+      if (input.type === "number" && max !== null) {
+        input.max = max;
+      }
+    }
+    sentence.hidden = !chosen;
+    sentence.textContent = isCustom ? custom() : (chosen?.dataset.sentence ?? "");
+  };
+
+  form.addEventListener("input", (event) => {
+    if (event.target.name === "preset") {
+      if (event.target.dataset.values && !asTyped) {
+        for (const [name, text] of Object.entries(JSON.parse(event.target.dataset.values))) {
+          if (form.elements[name]) {
+            form.elements[name].value = text;
+          }
+        }
+      }
+    } else {
+      asTyped = true;
+    }
+    update();
+  });
+  window.addEventListener("pageshow", update);
+  update();
+  document.querySelector("#refusal") && fields.querySelector("[aria-invalid]")?.focus();
+}
+
+/** The waiting page: what the job does comes as events, and the page itself is asked again when they end. */
+function waitingPage(page) {
+  const sentence = page.querySelector("#waiting-sentence");
+  const log = page.querySelector("#waiting-log");
+  const lost = page.querySelector("#waiting-lost");
+  const stages = [...page.querySelectorAll("#stages li")];
+  const events = new EventSource(page.dataset.progress);
+
+  const reach = (name) => {
+    const reached = stages.findIndex((stage) => stage.dataset.stage === name);
+    stages.forEach((stage, place) => {
+      stage.classList.toggle("sf-done", place < reached);
+      stage.toggleAttribute("aria-current", place === reached);
+      if (place === reached) {
+        stage.setAttribute("aria-current", "step");
+      }
+    });
+  };
+
+  const note = (text) => {
+    if (text && log.lastElementChild?.textContent !== text) {
+      const line = document.createElement("li");
+      line.textContent = text;
+      log.append(line);
+    }
+  };
+
+  events.onmessage = (message) => {
+    const event = JSON.parse(message.data);
+    lost.textContent = "";
+    if (event.ready || event.failed) {
+      // What comes next, Lab or what went wrong, is the hub's to say.
+      events.close();
+      if (event.ready) {
+        reach("ready");
+      }
+      window.location.reload();
+      return;
+    }
+    if (event.stage) {
+      reach(event.stage);
+      // Without a stage it is JupyterHub's own line, which says less than the page did.
+      sentence.textContent = event.message;
+    }
+    note(event.message);
+    note(event.detail);
+  };
+
+  events.onerror = async () => {
+    // The browser asks again by itself, except after an answer such as 400, "nothing is starting".
+    if (events.readyState !== EventSource.CLOSED) {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    const answers = await fetch(window.location.href, { redirect: "manual" }).then(
+      (response) => response.type === "opaqueredirect" || response.status < 502,
+      () => false,
+    );
+    if (answers) {
+      window.location.reload();
+    } else {
+      lost.textContent = page.dataset.lost;
+      events.onerror();
+    }
+  };
+
+  // The hub answers the cancelling with a last event, which must not take the reader anywhere else.
+  page.addEventListener("click", (event) => event.target.closest("[data-stop]") && events.close());
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  showClocks(document);
+  document.querySelectorAll("form[data-once]").forEach(sendOnce);
+  document.querySelectorAll("[data-stop]").forEach((button) => {
+    button.addEventListener("click", () => stop(button));
+  });
+  const form = document.querySelector("#spawn_form");
+  if (form) {
+    startForm(form);
+  }
+  const page = document.querySelector("#waiting");
+  if (page) {
+    waitingPage(page);
+  }
+  if (window.sfReloadAfter) {
+    setTimeout(() => window.location.reload(), window.sfReloadAfter);
+  }
+});
