@@ -1,0 +1,68 @@
+"""The offers of a running hub: the scheduler's description is kept and renewed behind the scenes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+from shopfloor_jobs.offer import Offer
+from shopfloor_jobs.scheduler import Description, SchedulerError, Unreachable, scheduler_from
+
+from .offer import build
+from .site import Site
+
+FRESH = 60.0  # seconds that a description is used before it is renewed
+RETRY = 5.0  # seconds between attempts while the scheduler does not answer
+
+log = logging.getLogger("jupyterhub.shopfloor")
+
+
+class Offers:
+    """Makes offers from the last description, and never waits for the scheduler.
+
+    A description older than :data:`FRESH` is still used while a new one is fetched: what it gets wrong
+    for a moment, the scheduler refuses.
+    """
+
+    def __init__(self, site: Site):
+        self.site = site
+        self._scheduler = scheduler_from(site.hub_scheduler)
+        self._description: Description | None = None
+        self._next = 0.0
+        self._renewal: asyncio.Task[None] | None = None
+
+    def __deepcopy__(self, memo: object) -> Offers:
+        # traitlets copies every configured value, bound methods included; each spawner would get a cache.
+        return self
+
+    def make(self, name: str, groups: Sequence[str] = ()) -> Offer:
+        """The offer for this person; nothing in the site file depends on their groups yet.
+
+        Raises Unreachable while the scheduler has not answered once.
+        """
+        self._renew_when_due()
+        if self._description is None:
+            raise Unreachable("The scheduler does not answer at the moment; try again in a minute.")
+        return build(self.site, self._description, name)
+
+    def fetch_first(self) -> None:
+        """Ask the scheduler once and wait for it, in a thread: the configuration is read inside a loop."""
+        thread = threading.Thread(target=lambda: asyncio.run(self._renew()))
+        thread.start()
+        thread.join()
+
+    def _renew_when_due(self) -> None:
+        if time.monotonic() < self._next or (self._renewal and not self._renewal.done()):
+            return
+        self._renewal = asyncio.get_running_loop().create_task(self._renew())
+
+    async def _renew(self) -> None:
+        try:
+            self._description = await self._scheduler.describe()
+            self._next = time.monotonic() + FRESH
+        except SchedulerError as error:
+            log.warning("the scheduler was not described: %s", error)
+            self._next = time.monotonic() + RETRY
