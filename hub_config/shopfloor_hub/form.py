@@ -1,4 +1,4 @@
-"""The start form: the fields and the offer as HTML; `templates/start_form.html` holds the words, pages_start serves it."""
+"""The start form: fields and offer as HTML, with the words of `templates/start_form.html`; pages_start serves it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from jupyterhub.utils import maybe_future
 from shopfloor_jobs.fields import Field, Refused
 from shopfloor_jobs.offer import LIMITED, Offer, Preset
 from shopfloor_jobs.request import FIELDS
+from shopfloor_jobs.scheduler import SchedulerError
+from shopfloor_spawners.options import CUSTOM
 
 TEMPLATES = Path(__file__).parent / "templates"
-
-# The value of the radio button that unfolds the fields; no preset can have this name.
-CUSTOM = "custom"
 
 # What somebody typed is shown again so that it can be mended; no honest value is longer.
 _LONGEST = 80
@@ -44,9 +43,18 @@ class Card:
     values: str
 
 
-async def options_form(spawner: Any) -> str:
-    """What ``Spawner.options_form`` is set to; ``spawner.offer()`` returns the offer or awaits it."""
-    return render(await maybe_future(spawner.offer()))
+async def options_form(
+    spawner: Any, prefill: Mapping[str, str] | None = None, refusal: Refused | None = None
+) -> str:
+    """What ``Spawner.options_form`` is set to: the form for the spawner's owner.
+
+    Empty while the scheduler does not answer, for then nobody knows what can be had.
+    """
+    try:
+        offer = await maybe_future(spawner.offer())
+    except SchedulerError:
+        return ""
+    return render(offer, prefill, refusal)
 
 
 def render(
@@ -104,9 +112,9 @@ def editable(row: Field, value: int | str) -> str:
 
 
 def limits(row: Field, most: int | None) -> str:
-    """The range that stands inside a label: ``1–8``, ``64 MB–32 GB``; without an upper limit ``1+``."""
+    """The range that stands inside a label, such as "64 MB to 32 GB" with a dash, or ``1+`` without an end."""
     least = row.show(row.minimum)
-    return f"{least}–{row.show(most)}" if most is not None else f"{least}+"
+    return f"{least}\N{EN DASH}{row.show(most)}" if most is not None else f"{least}+"
 
 
 def _base(offer: Offer, name: str) -> Preset:

@@ -1,4 +1,4 @@
-"""A person's servers in the words of the pages; reads JupyterHub's spawners and what the scheduler saw of their jobs."""
+"""A person's servers as the pages show them; reads JupyterHub's spawners and what the scheduler saw of their jobs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from jupyterhub.user import User
 from jupyterhub.utils import url_escape_path
 from shopfloor_jobs.job import Seen, State
 from shopfloor_jobs.offer import hardware
-
-from .form import CUSTOM
+from shopfloor_spawners.options import CUSTOM
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,7 @@ function startForm(form) {
 function waitingPage(page) {
   const sentence = page.querySelector("#waiting-sentence");
   const log = page.querySelector("#waiting-log");
+  const cancel = page.querySelector("[data-stop]");
   const lost = page.querySelector("#waiting-lost");
   const stages = [...page.querySelectorAll("#stages li")];
   const events = new EventSource(page.dataset.progress);
@@ -158,6 +159,11 @@ function waitingPage(page) {
   events.onmessage = (message) => {
     const event = JSON.parse(message.data);
     lost.textContent = "";
+    if (event.failed && cancel.disabled) {
+      // The answer to Cancel leads on from here.
+      events.close();
+      return;
+    }
     if (event.ready || event.failed) {
       // What comes next, Lab or what went wrong, is the hub's to say.
       events.close();
@@ -193,9 +199,6 @@ function waitingPage(page) {
       events.onerror();
     }
   };
-
-  // The hub answers the cancelling with a last event, which must not take the reader anywhere else.
-  page.addEventListener("click", (event) => event.target.closest("[data-stop]") && events.close());
 }
 
 document.addEventListener("DOMContentLoaded", () => {
