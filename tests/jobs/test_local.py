@@ -1,33 +1,26 @@
-"""The local scheduler: the contract, and what only one machine has."""
+"""The local scheduler keeps the contract; what only one machine has stands in the modules beside this one."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
-from shopfloor_jobs.local import Local
 
-from tests.jobs.case import SchedulerCase
-from tests.jobs.contract import SchedulerContract
+from tests.jobs.case import SMALL, SchedulerCase
+from tests.jobs.contract import SchedulerContract, TimeLimitContract
 
 
 @pytest.fixture
-async def scheduler_case(tmp_path: Path) -> AsyncIterator[SchedulerCase]:
-    evidence = tmp_path / "evidence"
-    evidence.mkdir()
-    scheduler = Local(str(tmp_path / "state"), grace=3)
-    case = SchedulerCase(
-        scheduler=scheduler,
-        owner="alice",
-        other="bob",
-        home=scheduler.home_of("alice"),
-        command_dir=evidence,
-        refusal="cpus: '90000' is not possible: at most",
-    )
-    yield case
-    await case.clean_up()
+def scheduler_case(local: SchedulerCase) -> SchedulerCase:
+    return local
 
 
 class TestLocalKeepsTheContract(SchedulerContract):
     pass
+
+
+class TestLocalKeepsTimeLimits(TimeLimitContract):
+    @pytest.fixture
+    def scheduler_case(self, scheduler_case: SchedulerCase) -> SchedulerCase:
+        scheduler_case.request = replace(SMALL, time=2)  # below what a person may ask
+        return scheduler_case
