@@ -65,10 +65,11 @@ def _wait(cluster: Cluster) -> str | None:
     """Return at a signal, or with the name of a daemon that died by itself."""
     expected = set(cluster.state["pids"])
     while signal.sigtimedwait(STOPPING, 2) is None:
-        if not cluster.layout.run.exists():
-            return None  # Somebody ran `down`.
-        for name in sorted(expected - set(service.running(cluster.layout))):
-            return name
+        missing = expected - set(service.running(cluster.layout))
+        if missing:
+            # Either one died or somebody runs `down`, which holds the lock until all is gone.
+            with registry.lock():
+                return min(missing) if registry.read(cluster.name) else None
     return None
 
 

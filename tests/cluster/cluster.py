@@ -38,6 +38,8 @@ class Cluster:
         self._detached = detached
         self._say = say
         self._layout: Layout | None = None
+        # Tells this cluster from a later one of the same name.
+        self._id = ""
 
     @property
     def layout(self) -> Layout:
@@ -87,6 +89,7 @@ class Cluster:
                 if registry.abandoned(other) or other == self._name:
                     self._remove_leftover(other)
             self._layout = registry.claim(self._name, self._detached)
+            self._id = registry.read(self._layout.name)["id"]
         try:
             self._build()
         except BaseException:
@@ -150,10 +153,16 @@ class Cluster:
         """End jobs and daemons and remove everything that `start` made. Does nothing twice."""
         if self._layout is None:
             return
-        _tear_down(self._layout)
         with registry.lock():
+            # `down` in another process may have been first, and the name be another's by now.
+            if self._is_mine():
+                _tear_down(self._layout)
             remove_unused()
         self._layout = None
+
+    def _is_mine(self) -> bool:
+        state = registry.read(self.layout.name)
+        return state is not None and state["id"] == self._id
 
     def allow_helper(self, helper: Path) -> None:
         """Let the service user run exactly this program as any of the people, by sudo."""
@@ -253,4 +262,4 @@ def _tear_down(layout: Layout) -> None:
     cgroups.remove(layout)
     network.remove(layout)
     sudoers.remove(layout)
-    shutil.rmtree(layout.run, ignore_errors=True)
+    registry.release(layout)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
+import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -65,11 +68,33 @@ def claim(name: str | None, detached: bool) -> Layout:
         if index in taken or layout.run.exists():
             continue
         if network.is_free(layout) and _bindable(layout.slurmdbd_port):
-            layout.run.mkdir(mode=0o755)
+            _make_run(layout)
             owner = None if detached else identity(os.getpid())
-            write(layout, {"name": layout.name, "index": index, "owner": owner, "ready": False})
+            state = {"name": layout.name, "index": index, "id": secrets.token_hex(8)}
+            write(layout, state | {"owner": owner, "ready": False})
             return layout
     raise ClusterError("No free subnet of 10.87.0.0/16 is left for another cluster.")
+
+
+def release(layout: Layout) -> None:
+    """Remove the cluster's folder, and with it its claim; call under the lock."""
+    # A crashed start may have mounted or not; lazily, for a slurmd's last moments keep it busy.
+    while os.path.ismount(layout.run):
+        _run(["umount", "--lazy", str(layout.run)])
+    shutil.rmtree(layout.run, ignore_errors=True)
+
+
+def _make_run(layout: Layout) -> None:
+    layout.run.mkdir(mode=0o755)
+    # Its own file system: /run forbids device nodes and programs on an ordinary Debian, and a
+    # database in memory starts faster.
+    _run(["mount", "-t", "tmpfs", "-o", "mode=0755,size=1g", layout.cgroup, str(layout.run)])
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    if done.returncode:
+        raise ClusterError(f"{' '.join(command)} failed: {done.stderr.strip()}")
 
 
 def abandoned(name: str) -> bool:

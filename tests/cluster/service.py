@@ -92,4 +92,4 @@ def end_all(layout: Layout, patience: float = 5) -> None:
     files = sorted(layout.pids.glob("*.pid"), key=lambda file: file.stat().st_mtime_ns)
     for file in reversed(files):
         end(file.read_text(), patience)
-        file.unlink()
+        file.unlink(missing_ok=True)
