@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 import distributed
@@ -14,16 +15,30 @@ TIMEOUT = 15  # seconds
 
 
 class Client(distributed.Client):
+    """dask's client without its links to a dashboard: a cluster opens no web server of its own.
+
+    ``title`` is the cluster's name.
+    """
+
+    title = ""
+
     @property
     def dashboard_link(self) -> None:
-        """None: a cluster opens no web server of its own."""
+        return None
+
+    def _repr_html_(self) -> str:
+        title = f"Cluster <strong>{html.escape(self.title)}</strong>"
+        if self.status != "running":
+            return f"<p>{title}: not connected</p>"
+        threads = self.nthreads()
+        return f"<p>{title}: {len(threads)} workers, {sum(threads.values())} threads</p>"
 
 
 def connect(name: str | None = None, home: Path | None = None) -> Client:
     """See :func:`shopfloor_lab.clusters.connect`; ``home`` is for tests."""
     connection = choose(home or Path.home(), name)
     try:
-        return Client(
+        client = Client(
             connection.address,
             security=client_security(connection.ca, connection.certificate, connection.key),
             timeout=TIMEOUT,
@@ -33,6 +48,8 @@ def connect(name: str | None = None, home: Path | None = None) -> Client:
             f"Cluster {connection.name!r} does not answer at {connection.address}; "
             "see in the Jobs panel whether it has ended."
         ) from error
+    client.title = connection.name
+    return client
 
 
 def choose(home: Path, name: str | None) -> Connection:

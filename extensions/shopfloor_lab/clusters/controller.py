@@ -30,6 +30,7 @@ log = logging.getLogger("shopfloor.controller")
 
 STOPPED = "You stopped it."
 SHUT_DOWN = "A client shut it down."
+GOODBYE = 3  # seconds in which workers leave whose scheduler was shut down
 PATIENCE = 4  # seconds for each step of the end; the runner's grace is 10
 
 
@@ -89,8 +90,11 @@ class Controller:
         gone = asyncio.create_task(workers.scheduler.finished())
         await asyncio.wait({told, gone, keeping}, return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
-        if gone.done() and not self._end.is_set():
-            self.cause = SHUT_DOWN
+        if gone.done():
+            # Nobody is left to be told to end: dask would try to reach it until its time-out.
+            workers.shutdown_scheduler = False
+            self.cause = self.cause or SHUT_DOWN
+            await workers.see_them_leave(GOODBYE)
         gone.cancel()
         if keeping.done():
             keeping.result()

@@ -11,12 +11,18 @@ PASSED = (
     "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_PATH", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME",
 )  # fmt: skip
 PASSED_PREFIXES = ("LC_", "CONDA_", "DASK_")
+# dask would import every page of its web servers; a cluster has none (silent.py).
+NO_PAGES = {
+    "DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES": "[]",
+    "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": "[]",
+}
 
 
 def job_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """What names the software and its settings; never a token, nor what the scheduler decides (GPUs)."""
-    return {
+    passed = {
         key: value
         for key, value in environment.items()
         if key in PASSED or key.startswith(PASSED_PREFIXES)
     }
+    return {**passed, **NO_PAGES}

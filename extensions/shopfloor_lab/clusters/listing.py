@@ -82,8 +82,9 @@ class Clusters:
             raise Refused(str(sorted(unknown)[0])[:64], "", "there is no such field")
         workers = check_workers(body.get("workers", 1))
         offer = await self.offer()
-        request = _worker_request(offer, body.get("request") or {})
-        controller = _controller_request(offer, request)
+        asked = body.get("request")
+        request = worker_request(offer, {} if asked is None else asked)
+        controller = controller_request(offer, request)
         living = [one["name"] for one in await self.list() if one["state"] != "ended"]
         name = check_name(body["name"]) if body.get("name") else _free_name(living)
         if name in living:
@@ -222,7 +223,8 @@ class Clusters:
         await asyncio.to_thread((files.path / WORKERS).unlink, True)
 
 
-def _worker_request(offer: Offer, options: Any) -> Request:
+def worker_request(offer: Offer, options: Any) -> Request:
+    """What each worker is to get. Raises Refused."""
     request = offer.check(options)
     if request.nodes != 1:
         raise Refused("nodes", request.nodes, "1: each worker is a job on one node")
@@ -233,8 +235,8 @@ def _worker_request(offer: Offer, options: Any) -> Request:
     return request
 
 
-def _controller_request(offer: Offer, worker: Request) -> Request:
-    """One CPU for as long as the workers, on any partition that gives it: GPUs are for the workers."""
+def controller_request(offer: Offer, worker: Request) -> Request:
+    """One CPU for as long as the workers, on any partition that gives it: GPUs are for them. Raises Refused."""
     same = {
         name: getattr(worker, name)
         for name in ("time", "account", "qos", "reservation", "environment")

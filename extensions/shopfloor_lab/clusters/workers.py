@@ -26,6 +26,7 @@ from .silent import Scheduler
 
 # Seconds between looks at the scheduler while a worker is not connected, by how long that has been so.
 PAUSES = ((20, 1.0), (120, 5.0), (float("inf"), 15.0))
+LEAVING = 0.3  # seconds between looks while workers leave
 CALM = 60.0  # seconds between looks while all are connected
 # dask-jobqueue reads these for every kind of job; ours needs none of them, nor what people set for others.
 SETTINGS = {
@@ -99,6 +100,15 @@ class Workers(JobQueueCluster):
         for job in self.workers.values():
             job.job_id = None
         await self.launch.cancel(ids)
+
+    async def see_them_leave(self, seconds: float) -> None:
+        """Wait until the workers' jobs ended, but not longer; signalling a worker that closes delays it by 8 s."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            await self._look()
+            if all(self._ending(job) is not None for job in self.workers.values()):
+                return
+            await asyncio.sleep(LEAVING)
 
     def report(self) -> dict[str, Any]:
         """What people see of the cluster (plain types): workers, memory in bytes, tasks by state."""

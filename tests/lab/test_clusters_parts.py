@@ -1,0 +1,282 @@
+"""The pure parts of clusters: what may be asked, what is passed on, what files and the scheduler's word make."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from shopfloor_jobs.fields import Refused
+from shopfloor_jobs.job import Seen, State
+from shopfloor_jobs.offer import Offer, Partition, Preset
+from shopfloor_jobs.request import Request
+from shopfloor_lab.clusters import state
+from shopfloor_lab.clusters.client import choose
+from shopfloor_lab.clusters.connection import (
+    MAX_WORKERS,
+    Connection,
+    Ended,
+    Plan,
+    check_name,
+    check_workers,
+)
+from shopfloor_lab.clusters.controller import address_towards
+from shopfloor_lab.clusters.environment import job_environment
+from shopfloor_lab.clusters.job import memory_limit, worker_command
+from shopfloor_lab.clusters.listing import controller_request, worker_request
+
+GB = 1024**3
+ID = "shopfloor-cluster-0123456789abcdef"
+NOW = 1_800_000_000.0
+
+
+def plan(name: str = "one", created: float = NOW) -> Plan:
+    request = Request(memory=GB).to_json()
+    return Plan(name, 2, request, {"type": "local", "state": "/s"}, "", created)
+
+
+def connection(name: str = "one", started: float = NOW, ident: str = ID) -> Connection:
+    return Connection(ident, name, "tls://10.0.0.1:1", "a", "b", "c", "7", "n1", started, None)
+
+
+def files(**given: Any) -> state.Files:
+    empty = {"connection": None, "start": {}, "end": None, "exit": None, "log": ""}
+    return state.Files(**{"id": ID, "path": Path("/x"), "plan": plan(), **empty, **given})
+
+
+def seen(what: State, **given: Any) -> Seen:
+    return Seen(id="7", tag=ID, owner="alice", state=what, **given)
+
+
+ANSWER = {
+    "workers": {"wanted": 2, "connected": 0, "rows": []},
+    "memory": 0,
+    "memory_limit": 0,
+    "tasks": {},
+    "problem": "",
+}
+WAITS = seen(State.PENDING, reason="what it needs is in use")
+
+
+@pytest.mark.parametrize(
+    ("found", "answer", "sight", "shown"),
+    [
+        (files(), None, state.Sight(), ("submitted", None, None)),
+        (files(), None, state.Sight(seen=WAITS), ("pending", "what it needs is in use", None)),
+        (files(), None, state.Sight(seen=seen(State.RUNNING)), ("starting", None, None)),
+        (files(connection=connection()), ANSWER, state.Sight(), ("running", None, None)),
+        (
+            files(connection=connection()),
+            None,
+            state.Sight(seen=seen(State.RUNNING)),
+            ("running", "It does not answer at the moment.", None),
+        ),
+        (
+            files(connection=connection()),
+            None,
+            state.Sight(seen=seen(State.ENDED, cause="its node failed")),
+            ("ended", None, "its node failed"),
+        ),
+        (files(exit={"cause": "was stopped"}), None, state.Sight(), ("ended", None, "was stopped")),
+        (
+            files(exit={"cause": "ended by itself"}, end=Ended("You stopped it.", NOW)),
+            None,
+            state.Sight(),
+            ("ended", None, "You stopped it."),
+        ),
+        (files(start={"host": "n1"}), None, state.Sight(), ("starting", None, None)),
+        (
+            files(start={"host": "n1"}),
+            None,
+            state.Sight(gone=True),
+            ("ended", None, "The scheduler no longer knows it."),
+        ),
+    ],
+)
+def test_state_reason_and_cause_follow_from_what_is_known(
+    found: state.Files,
+    answer: dict[str, Any] | None,
+    sight: state.Sight,
+    shown: tuple[str, str | None, str | None],
+) -> None:
+    cluster = state.describe(found, answer, sight, NOW)
+    assert (cluster["state"], cluster["reason"], cluster["cause"]) == shown
+
+
+@pytest.mark.parametrize("last", ["pending", "running", "starting"])
+def test_a_silent_scheduler_changes_no_state(last: str) -> None:
+    sight = state.Sight(last=last, silence="Slurm did not answer squeue within 30 s")
+    cluster = state.describe(files(), None, sight, NOW + 999)
+    assert cluster["state"] == last
+    assert "Slurm did not answer" in cluster["reason"]
+
+
+def test_a_cluster_is_not_given_up_while_the_scheduler_may_not_list_it_yet() -> None:
+    sight = state.Sight(gone=True)
+    assert state.describe(files(), None, sight, NOW + 5)["state"] == "submitted"
+    assert state.describe(files(), None, sight, NOW + 60)["state"] == "ended"
+
+
+def test_only_an_ended_cluster_shows_its_log() -> None:
+    shown = state.describe(
+        files(exit={"cause": "failed"}, log="no space"), None, state.Sight(), NOW
+    )
+    assert shown["log"] == "no space"
+    running = files(connection=connection(), log="chatter")
+    assert state.describe(running, ANSWER, state.Sight(), NOW)["log"] is None
+
+
+@pytest.mark.parametrize("workers", [0, 1, MAX_WORKERS])
+def test_a_number_of_workers_within_the_limit_is_taken(workers: int) -> None:
+    assert check_workers(workers) == workers
+
+
+@given(
+    st.one_of(
+        st.integers(max_value=-1),
+        st.integers(min_value=MAX_WORKERS + 1),
+        st.text(),
+        st.floats(),
+        st.booleans(),
+        st.none(),
+        st.lists(st.integers()),
+    )
+)
+def test_any_other_number_of_workers_is_refused_naming_field_value_and_limit(value: Any) -> None:
+    with pytest.raises(Refused, match=r"^workers: ") as refused:
+        check_workers(value)
+    assert refused.value.field == "workers" and refused.value.limit in str(refused.value)
+    assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize("name", ["a", "cluster-1", "Big one_2.0", "x" * 40])
+def test_a_plain_name_is_taken(name: str) -> None:
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " a", "a ", "x" * 41, "a\nb", "a/b", "../x", "#SBATCH", "$(id)", "é", 7, None, ["a"]],
+)
+def test_any_other_name_is_refused(name: Any) -> None:
+    with pytest.raises(Refused, match=r"^name: "):
+        check_name(name)
+
+
+def test_tokens_and_granted_gpus_are_not_passed_on_but_the_software_is() -> None:
+    lab = {
+        "PATH": "/opt/env/bin",
+        "CONDA_PREFIX": "/opt/env",
+        "JUPYTER_DATA_DIR": "/d",
+        "JUPYTERHUB_API_TOKEN": "secret",
+        "JPY_API_TOKEN": "secret",
+        "JUPYTER_TOKEN": "secret",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "CUDA_VISIBLE_DEVICES": "0",
+        "SLURM_JOB_ID": "7",
+        "SHOPFLOOR_TAG": "shopfloor-server-0123456789abcdef",
+    }
+    passed = job_environment(lab)
+    assert {"PATH", "CONDA_PREFIX", "JUPYTER_DATA_DIR"} <= set(passed)
+    assert not set(passed) & (set(lab) - {"PATH", "CONDA_PREFIX", "JUPYTER_DATA_DIR"})
+
+
+@pytest.mark.parametrize("memory", [GB // 2, GB, 4 * GB, 256 * GB])
+def test_dask_gives_up_before_the_job_is_ended_for_its_memory(memory: int) -> None:
+    assert 128 * 1024**2 <= memory - memory_limit(memory) <= max(128 * 1024**2, memory // 16)
+
+
+def test_a_worker_is_an_argument_list_with_certificates_and_without_http() -> None:
+    command = worker_command("tls://10.0.0.1:1", "worker-1", Request(cpus=3), Path("/jobs/x"))
+    pairs = dict(itertools.pairwise(command))
+    assert pairs["--tls-key"] == "/jobs/x/tls/worker.key"
+    assert pairs["--nthreads"] == "3"
+    assert pairs["--worker-class"] == "shopfloor_lab.clusters.silent.Worker"
+    assert pairs["--local-directory"].startswith("/jobs/x/")
+    assert int(pairs["--death-timeout"]) <= 60
+
+
+def gpu_offer() -> Offer:
+    sizes = {"cpus": 8, "memory": 16 * GB, "nodes": 2, "time": 86400}
+    return Offer(
+        person="alice",
+        site="S",
+        scheduler={"type": "slurm"},
+        partitions=(
+            Partition("gpu", "gpu", {**sizes, "gpus": 4}, {"a100": 4}),
+            Partition("cpu", "cpu", {**sizes, "gpus": 0}),
+        ),
+        presets=(Preset("small", "Small", Request(partition="cpu").to_json()),),
+    )
+
+
+def test_the_controller_of_gpu_workers_takes_one_cpu_and_no_gpu_for_as_long() -> None:
+    worker = worker_request(
+        gpu_offer(), {"partition": "gpu", "gpus": 1, "gpu_type": "a100", "time": "3h", "cpus": 4}
+    )
+    controller = controller_request(gpu_offer(), worker)
+    assert (worker.gpus, worker.partition) == (1, "gpu")
+    assert (controller.cpus, controller.gpus, controller.gpu_type) == (1, 0, "")
+    assert (controller.partition, controller.time) == ("cpu", 3 * 3600)
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [({"nodes": 2}, "nodes"), ({"memory": "256M"}, "memory"), ({"cpus": 9}, "cpus")],
+)
+def test_what_no_worker_can_be_is_refused(options: dict[str, Any], field: str) -> None:
+    with pytest.raises(Refused) as refused:
+        worker_request(gpu_offer(), options)
+    assert refused.value.field == field
+
+
+def test_the_address_towards_a_host_is_ours_on_that_route() -> None:
+    assert address_towards("127.0.0.1") == "127.0.0.1"
+    assert address_towards("") == ""
+    assert address_towards("no-such-host.invalid") == ""
+    assert socket.inet_aton(address_towards("192.0.2.1") or "0.0.0.0")
+
+
+class TestChoose:
+    """Which cluster ``connect`` takes."""
+
+    def put(self, home: Path, number: int, name: str, **given: Any) -> Path:
+        path = home / f".local/share/shopfloor/jobs/shopfloor-cluster-{number:016x}"
+        path.mkdir(parents=True)
+        plan(name, NOW + number).write(path)
+        for record in given.values():
+            record.write(path)
+        return path
+
+    def test_the_newest_running_one_or_the_named_one(self, tmp_path: Path) -> None:
+        self.put(tmp_path, 1, "old", record=connection("old", NOW + 1))
+        self.put(tmp_path, 2, "new", record=connection("new", NOW + 2))
+        assert choose(tmp_path, None).name == "new"
+        assert choose(tmp_path, "old").name == "old"
+
+    def test_none_waiting_and_ended_ones_are_each_said(self, tmp_path: Path) -> None:
+        with pytest.raises(LookupError, match="No cluster is running: start one in the Jobs panel"):
+            choose(tmp_path, None)
+        self.put(tmp_path, 1, "slow")
+        with pytest.raises(LookupError, match="'slow' is not ready yet"):
+            choose(tmp_path, None)
+        with pytest.raises(LookupError, match="No cluster named 'fast' is running"):
+            choose(tmp_path, "fast")
+
+    def test_a_file_that_a_killed_controller_left_is_not_taken(self, tmp_path: Path) -> None:
+        path = self.put(tmp_path, 1, "dead", record=connection("dead"))
+        (path / "exit-0.json").write_text(json.dumps({"ended": time.time(), "cause": "killed"}))
+        with pytest.raises(LookupError, match="No cluster is running"):
+            choose(tmp_path, None)
+
+    def test_what_is_no_cluster_of_ours_is_passed_over(self, tmp_path: Path) -> None:
+        path = self.put(tmp_path, 1, "odd")
+        (path / "cluster.json").write_text('{"name": "odd"}')
+        with pytest.raises(LookupError, match="No cluster is running"):
+            choose(tmp_path, None)
