@@ -198,7 +198,7 @@ export class Clusters implements IDisposable {
     const list = this._list ?? [];
     this._list = list.some(one => one.id === cluster.id)
       ? list.map(one => (one.id === cluster.id ? cluster : one))
-      : [...list, cluster];
+      : [cluster, ...list];
     this._changed.emit();
   }
 

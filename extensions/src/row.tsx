@@ -144,7 +144,8 @@ function Living(props: RowProps): React.ReactElement {
 function Scale(props: RowProps): React.ReactElement {
   const { cluster, clusters, trans } = props;
   const wanted = clusters.wanted(cluster);
-  const stopping = clusters.isStopping(cluster.id);
+  // Before it runs there is nobody to tell.
+  const fixed = cluster.state !== 'running' || clusters.isStopping(cluster.id);
   return (
     <div
       className="shopfloor-Scale"
@@ -157,7 +158,7 @@ function Scale(props: RowProps): React.ReactElement {
         className="shopfloor-IconButton"
         aria-label={trans.__('Remove worker')}
         title={trans.__('Remove worker')}
-        disabled={wanted <= 0 || stopping}
+        disabled={wanted <= 0 || fixed}
         onClick={() => void clusters.scale(cluster, wanted - 1)}
       >
         −
@@ -173,7 +174,7 @@ function Scale(props: RowProps): React.ReactElement {
         className="shopfloor-IconButton"
         aria-label={trans.__('Add worker')}
         title={trans.__('Add worker')}
-        disabled={stopping}
+        disabled={fixed}
         onClick={() => void clusters.scale(cluster, wanted + 1)}
       >
         +
