@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,14 @@ UNITS = {"integer": "", "bytes": "bytes", "seconds": "seconds", "choice": ""}
 
 _BYTES = re.compile(r"\s*(\d{1,9}(?:\.\d{1,3})?)\s*([KMGT]?)(?:i?B)?\s*", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(\d{1,3})-)?(\d{1,4}):(\d{1,2})(?::(\d{1,2}))?")
-_SPAN = re.compile(r"\s*(\d{1,6}(?:\.\d{1,2})?)\s*(s|sec|m|min|h|hours?|d|days?)\s*", re.IGNORECASE)
+_SPAN = re.compile(
+    r"\s*".join(
+        rf"(?:(\d{{1,6}}(?:\.\d{{1,2}})?)\s*(?:{unit}))?"
+        for unit in ("d|days?", "h|hours?", "m|min", "s|sec")
+    ),
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+-]{0,63}")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Refused(ValueError):
@@ -93,21 +99,26 @@ class Field:
         return value
 
     def _parse_number(self, value: Any) -> int:
+        number = self._read_number(value)
+        if number is None:
+            raise Refused(self.name, value, _EXPECTED[self.type])
+        if abs(number) >= 2**63:
+            raise Refused(self.name, value, "a number of at most 18 digits")
+        return number
+
+    def _read_number(self, value: Any) -> int | None:
         if isinstance(value, float) and value.is_integer():
-            value = int(value)
+            return int(value)
         if isinstance(value, int) and not isinstance(value, bool):
-            if abs(value) >= 2**63:
-                raise Refused(self.name, value, "a number of at most 18 digits")
             return value
-        if isinstance(value, str) and len(value) <= 32 and value.isascii():
-            text = value.strip()
-            if re.fullmatch(r"-?\d{1,18}", text):
-                return int(text)
-            if self.type == "bytes" and (number := parse_bytes(text)) is not None:
-                return number
-            if self.type == "seconds" and (number := parse_seconds(text)) is not None:
-                return number
-        raise Refused(self.name, value, _EXPECTED[self.type])
+        if not isinstance(value, str) or len(value) > 32 or not value.isascii():
+            return None
+        text = value.strip()
+        if re.fullmatch(r"-?\d{1,18}", text):
+            return int(text)
+        if self.type == "bytes":
+            return parse_bytes(text)
+        return parse_seconds(text) if self.type == "seconds" else None
 
 
 _EXPECTED = {
@@ -127,15 +138,17 @@ def parse_bytes(text: str) -> int | None:
 
 
 def parse_seconds(text: str) -> int | None:
-    """``2h``, ``90m``, ``1:30:00`` or ``1-00:00:00`` in seconds; None if it is no time."""
+    """``2h``, ``90m``, ``1 h 30 min``, ``1:30:00`` or ``1-00:00:00`` in seconds; None if it is no time."""
     if match := _CLOCK.fullmatch(text):
         days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
         if minutes > 59 or seconds > 59:
             return None
         return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-    if match := _SPAN.fullmatch(text):
-        return int(float(match[1]) * _SECONDS[match[2][0].lower()])
-    return None
+    match = _SPAN.fullmatch(text.strip())
+    if not match or not any(match.groups()):
+        return None
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return round(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
 def show_bytes(value: int) -> str:
@@ -160,7 +173,12 @@ def show_seconds(value: int) -> str:
 
 def shorten(value: Any, length: int = 60) -> str:
     """The value as it may stand in a message or a log: printable, on one line, of bounded length."""
-    text = repr(value[: length + 1] if isinstance(value, str | bytes) else value)
+    if isinstance(value, str | bytes):
+        text = repr(value[: length + 1])
+    elif isinstance(value, int) and value.bit_length() > 64:
+        text = f"{value:#x}"  # unlike decimal, this has no limit on digits
+    else:
+        text = reprlib.repr(value)  # of bounded depth, whatever it is
     return text if len(text) <= length else text[:length] + "…"
 
 
@@ -168,5 +186,7 @@ def nearest(word: Any, known: Mapping[str, Any] | list[str] | tuple[str, ...]) -
     """The clause ``, did you mean 'x'?`` when one of the known words is close to this one, else empty."""
     import difflib
 
-    close = difflib.get_close_matches(str(word)[:64], list(known), n=1, cutoff=0.6)
+    if not isinstance(word, str):
+        return ""
+    close = difflib.get_close_matches(word[:64], list(known), n=1, cutoff=0.6)
     return f", did you mean {close[0]!r}?" if close else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -51,6 +52,11 @@ class Partition:
     label: str = ""
     limits: Mapping[str, int] = field(default_factory=dict)
     gpu_types: Mapping[str, int] = field(default_factory=dict)
+
+    def passed_before(self, refused: str) -> tuple[float, float]:
+        """How near a request came that failed here in this field: the checks it passed, then the limit."""
+        passed = LIMITED.index(refused) if refused in LIMITED else len(LIMITED)
+        return passed, self.limits.get(refused, math.inf)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -116,13 +122,17 @@ class Offer:
 
     def _check_on_any_partition(self, request: Request) -> Request:
         order = sorted(self.partitions, key=lambda one: one.name != request.partition)
-        refusals = []
+        nearest_miss: tuple[tuple[float, float], Refused] | None = None
         for partition in order:
             try:
                 return self._check_on(partition, replace(request, partition=partition.name))
             except Refused as refusal:
-                refusals.append(refusal)
-        raise refusals[0]
+                miss = partition.passed_before(refusal.field), refusal
+                if nearest_miss is None or miss[0] > nearest_miss[0]:
+                    nearest_miss = miss
+        if nearest_miss is None:
+            raise Refused("partition", request.partition, "nothing can be chosen here")
+        raise nearest_miss[1]
 
     def _partition(self, name: str) -> Partition:
         for partition in self.partitions:

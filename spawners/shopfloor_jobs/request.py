@@ -87,10 +87,9 @@ def parse_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     parsed = {}
     for key, value in values.items():
         if key not in FIELDS:
-            raise Refused(
-                key if isinstance(key, str) and len(key) <= 64 else "options",
-                value,
-                f"there is no such field{nearest(key, FIELDS)}",
-            )
+            # The name goes into messages and logs, so only one that could be a name is repeated there.
+            if not isinstance(key, str) or len(key) > 64 or not key.isprintable():
+                raise Refused("options", key, "there is no such field")
+            raise Refused(key, value, f"there is no such field{nearest(key, FIELDS)}")
         parsed[key] = FIELDS[key].parse(value)
     return parsed

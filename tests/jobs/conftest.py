@@ -1,12 +1,16 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from shopfloor_jobs.local import Local
 
 from tests.jobs.case import SchedulerCase
 
 pytest.register_assert_rewrite("tests.jobs.contract")
+# A busy machine is no defect of what is tested.
+hypothesis.settings.register_profile("shopfloor", deadline=None)
+hypothesis.settings.load_profile("shopfloor")
 
 
 @pytest.fixture
