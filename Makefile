@@ -1,0 +1,30 @@
+# Every target sets up what it needs in .venv first; hub_config/bootstrap.py does the work and says what it does.
+PYTHON ?= python3
+NAME ?=
+ONLY ?=
+SITE ?=
+ARGS ?=
+.DEFAULT_GOAL := help
+.PHONY: help up test cluster bench lint images faults
+
+help:
+	@echo "make up [SITE=site.toml]   start Shopfloor; without SITE on this machine alone, at 127.0.0.1:8000"
+	@echo "make test [ONLY=local]     all tests, with a real Slurm and a real browser; ONLY=local: without Slurm"
+	@echo "make cluster               a real Slurm on this machine, as root; Ctrl-C stops it"
+	@echo "make bench NAME=...        one of tests/benchmarks"
+	@echo "make lint | images | faults"
+
+up: need-python
+	@exec $(PYTHON) hub_config/bootstrap.py up $(if $(SITE),--site "$(SITE)")
+
+test: need-python
+	@ONLY="$(ONLY)" exec $(PYTHON) hub_config/bootstrap.py test $(ARGS)
+
+cluster: need-python
+	@exec $(PYTHON) -m tests.cluster up $(if $(NAME),--name "$(NAME)")
+
+bench: need-python
+	@exec $(PYTHON) hub_config/bootstrap.py bench $(NAME) $(ARGS)
+
+lint: need-python
+	@exec $(PYTHON) hub_config/bootstrap.py lint
