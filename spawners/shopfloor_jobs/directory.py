@@ -36,7 +36,7 @@ def prepare(home: Path, job: Job, runner: Mapping[str, Any], python: str) -> Pat
     """Make the job's directory (0700) with its request and script in it, and return it.
 
     ``runner`` is what the runner itself enforces (``memory`` in bytes, ``time`` and ``grace`` in seconds, each
-    None where the scheduler does it); ``python`` is the interpreter on the node. Raises OSError.
+    None where the scheduler does it) and ``copies``, how many there are; ``python`` is the interpreter on the node. Raises OSError.
     """
     path = directory_of(home, job.tag)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -93,12 +93,21 @@ def tail(path: Path, lines: int = 20, limit: int = 64 * 1024) -> str:
 
 
 def tidy(home: Path, keep: int = KEPT) -> None:
-    """Remove the oldest directories of ended jobs beyond ``keep``; those without an exit record stay."""
+    """Remove the oldest directories of ended jobs beyond ``keep``; one without all its exit records stays."""
     ended = [
         path
         for path in jobs_root(home).glob("shopfloor-*")
-        if TAG.fullmatch(path.name) and any(path.glob("exit-*.json"))
+        if TAG.fullmatch(path.name) and _has_ended(path)
     ]
     ended.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for path in ended[keep:]:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _has_ended(path: Path) -> bool:
+    ends = len(list(path.glob("exit-*.json")))
+    if not ends:
+        return False
+    # Copies may still wait in the queue, without any record.
+    copies = (read_json(path / "request.json") or {}).get("runner", {}).get("copies", 1)
+    return ends >= max(copies, len(list(path.glob("start-*.json"))))

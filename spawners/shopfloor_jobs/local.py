@@ -153,7 +153,12 @@ class Local:
     def _start_all(self, places: list[tuple[list[int], list[str]]], job: Job) -> list[str]:
         home = self.home_of(job.owner)
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        limits = {"memory": job.request.memory, "time": job.request.time, "grace": self.grace}
+        limits = {
+            "memory": job.request.memory,
+            "time": job.request.time,
+            "grace": self.grace,
+            "copies": len(places),
+        }
         path = directory.prepare(home, job, limits, self.python)
         for record in (*path.glob("start-*.json"), *path.glob("exit-*.json")):
             record.unlink()  # of an earlier job with this tag

@@ -1,0 +1,84 @@
+"""The job's directory: records are whole or absent, and only what ended is tidied away."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from shopfloor_jobs import directory
+from shopfloor_jobs.job import Job, new_tag
+from shopfloor_jobs.request import Request
+
+LIMITS = {"memory": None, "time": None, "grace": 10}
+
+
+def job() -> Job:
+    return Job(new_tag("test"), "alice", "test", Request(), ("true",), {"TOKEN": "s3cr3t"}, "mine")
+
+
+def test_a_prepared_directory_holds_request_and_script_and_no_environment(tmp_path: Path):
+    one = job()
+    path = directory.prepare(tmp_path, one, LIMITS, "/usr/bin/python3")
+    assert path == tmp_path / ".local/share/shopfloor/jobs" / one.tag
+    written = json.loads((path / "request.json").read_text())
+    assert written.pop("runner") == LIMITS
+    assert Job.from_json(written, one.env) == one
+    assert (path / "script").read_text().startswith("#!/usr/bin/python3 -IS\n")
+    assert not any(b"s3cr3t" in file.read_bytes() for file in path.iterdir())
+    assert path.stat().st_mode & 0o777 == 0o700
+    assert (path / "request.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("tag", ["", "../x", "shopfloor-test-0", "shopfloor-test-" + "0" * 17, "x"])
+def test_what_is_no_tag_has_no_directory(tmp_path: Path, tag: str):
+    with pytest.raises(ValueError, match="tag: "):
+        directory.directory_of(tmp_path, tag)
+
+
+def test_a_record_that_is_absent_or_broken_is_none(tmp_path: Path):
+    assert directory.exit_record(tmp_path) is None
+    (tmp_path / "exit-0.json").write_text('{"code"')
+    assert directory.exit_record(tmp_path) is None
+    (tmp_path / "exit-0.json").write_text("[]")
+    assert directory.exit_record(tmp_path) is None
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path):
+    path = tmp_path / "record"
+    directory.write_text(path, "old")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError):
+        directory.write_text(tmp_path / "folder", "new")  # a folder cannot be replaced by a file
+    assert {one.name for one in tmp_path.iterdir()} == {"record", "folder"}
+
+
+def test_the_tail_is_of_the_newest_copy(tmp_path: Path):
+    for index, seconds in ((0, 10), (1, 30), (2, 20)):
+        file = tmp_path / f"output-{index}.log"
+        file.write_text(f"first\nof {index}\n")
+        os.utime(file, (seconds, seconds))
+    assert directory.tail(tmp_path, lines=1) == "of 1"
+
+
+def test_only_the_oldest_ended_jobs_are_tidied_away(tmp_path: Path):
+    def ended(seconds: int, starts: int = 1, exits: int = 1, copies: int = 1) -> Path:
+        limits = {**LIMITS, "copies": copies}
+        path = directory.prepare(tmp_path, job(), limits, "python3")
+        for kind, count in (("start", starts), ("exit", exits)):
+            for index in range(count):
+                (path / f"{kind}-{index}.json").write_text("{}")
+        os.utime(path, (seconds, seconds))
+        return path
+
+    old, new, newest = ended(10), ended(20), ended(30)
+    waiting = ended(1, starts=0, exits=0)
+    running = ended(2, starts=1, exits=0)
+    one_copy_runs = ended(3, starts=3, exits=2)
+    one_copy_waits = ended(5, starts=1, exits=1, copies=2)
+    never_started = ended(4, starts=0, exits=1)
+    directory.tidy(tmp_path, keep=2)
+    left = set(directory.jobs_root(tmp_path).iterdir())
+    assert left == {new, newest, waiting, running, one_copy_runs, one_copy_waits}
+    assert old not in left and never_started not in left
