@@ -82,6 +82,10 @@ class Person:
                 continue
         return [one for one in found if _lives(one)]
 
+    def processes_of_jobs(self) -> list[psutil.Process]:
+        """Those of jobs: the runners, each of which lives as long as its job."""
+        return [one for one in self.processes() if "-IS" in one.cmdline()]
+
     def commands(self, word: str) -> list[psutil.Process]:
         """Those whose command line holds a word, runners excepted."""
         found = []

@@ -53,8 +53,11 @@ class Handler(APIHandler):
         self.finish({"message": message, "field": field})
 
     def body(self) -> dict[str, Any]:
-        """The request's JSON object. Raises Refused for other JSON, HTTPError 400 for none."""
-        body = self.get_json_body()
+        """The request's JSON object, empty where there is none. Raises Refused for anything else."""
+        try:
+            body = self.get_json_body()
+        except web.HTTPError as error:
+            raise Refused("body", self.request.body[:60], "a JSON object") from error
         if body is None:
             return {}
         if not isinstance(body, dict):

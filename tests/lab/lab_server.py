@@ -1,0 +1,110 @@
+"""A real Jupyter server with our extension, and a small hub that makes offers, for the tests of the routes."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.jobs.waiting import wait_until
+
+HUB_TOKEN = "the-servers-own-token"
+
+
+class OfferingHub:
+    """A hub that answers one question, ``GET /hub/api/shopfloor/offer``, to whoever has the right token."""
+
+    def __init__(self, offer: dict[str, Any]):
+        self.asked = 0
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                allowed = self.headers["Authorization"] == f"token {HUB_TOKEN}"
+                if self.path != "/hub/api/shopfloor/offer" or not allowed:
+                    self.send_error(403)
+                    return
+                hub.asked += 1
+                body = json.dumps(offer).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/hub/api"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class LabServer:
+    """``jupyter server`` in a process of its own, under ``home``; ``root`` is what its file browser shows."""
+
+    def __init__(self, home: Path, root: Path, **environment: str):
+        self.token = secrets.token_hex(16)
+        self.log = home / "server.log"
+        # ``python -m`` puts the working directory on the path; root must not become importable.
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "jupyter_server",
+                "--port=0",
+                "--ServerApp.ip=127.0.0.1",
+                "--ServerApp.open_browser=False",
+                "--ServerApp.allow_root=True",
+                "--ServerApp.base_url=/user/alice/",
+                f"--ServerApp.root_dir={root}",
+                "--ServerApp.jpserver_extensions=shopfloor_lab=True",
+            ],
+            env={
+                **os.environ,
+                "HOME": str(home),
+                "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+                "JUPYTER_CONFIG_DIR": str(home / "config"),
+                "JUPYTER_DATA_DIR": str(home / "data"),
+                "JUPYTER_TOKEN": self.token,
+                **environment,
+            },
+            stdout=self.log.open("wb"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        record = wait_until(self._record, 40, "the server listens")
+        self.url = record["url"] + "shopfloor/api/"
+
+    def _record(self) -> dict[str, Any] | None:
+        assert self.process.poll() is None, self.log.read_text()
+        for path in (self.log.parent / "runtime").glob("jpserver-*.json"):
+            try:
+                return json.loads(path.read_text())
+            except ValueError:  # half-written
+                return None
+        return None
+
+    def ask(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
+        headers = {"Authorization": f"token {self.token}", **options.pop("headers", {})}
+        if body is not None:
+            options["data"] = body if isinstance(body, str) else json.dumps(body)
+        return requests.request(
+            method, self.url + path, headers=headers, timeout=30, allow_redirects=False, **options
+        )
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
