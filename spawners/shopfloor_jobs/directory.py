@@ -36,7 +36,8 @@ def prepare(home: Path, job: Job, runner: Mapping[str, Any], python: str) -> Pat
     """Make the job's directory (0700) with its request and script in it, and return it.
 
     ``runner`` is what the runner itself enforces (``memory`` in bytes, ``time`` and ``grace`` in seconds, each
-    None where the scheduler does it) and ``copies``, how many there are; ``python`` is the interpreter on the node. Raises OSError.
+    None where the scheduler does it) and ``copies``, how many there are (1 where absent); ``python`` is the
+    interpreter on the node. Raises OSError.
     """
     path = directory_of(home, job.tag)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
