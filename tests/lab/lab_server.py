@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -58,7 +59,6 @@ class LabServer:
     def __init__(self, home: Path, root: Path, **environment: str):
         self.token = secrets.token_hex(16)
         self.log = home / "server.log"
-        # ``python -m`` puts the working directory on the path; root must not become importable.
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -85,8 +85,9 @@ class LabServer:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        record = wait_until(self._record, 40, "the server listens")
+        record = wait_until(self._record, 40, "the server writes where it listens")
         self.url = record["url"] + "shopfloor/api/"
+        wait_until(lambda: self._listens(record["port"]), 10, "the server listens")
 
     def _record(self) -> dict[str, Any] | None:
         assert self.process.poll() is None, self.log.read_text()
@@ -96,6 +97,10 @@ class LabServer:
             except ValueError:  # half-written
                 return None
         return None
+
+    def _listens(self, port: int) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
 
     def ask(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
         headers = {"Authorization": f"token {self.token}", **options.pop("headers", {})}
