@@ -12,14 +12,25 @@ from .layout import NODES, Layout
 
 def build_commands(layout: Layout) -> list[list[str]]:
     """The `ip` commands (without the leading `ip`) that make bridge and namespaces."""
+    local = ["local", layout.hub_address, "dev", layout.bridge, "src", layout.hub_address]
     commands = [
         ["link", "add", layout.bridge, "type", "bridge"],
         ["address", "add", f"{layout.hub_address}/24", "dev", layout.bridge],
         ["link", "set", layout.bridge, "up"],
         # slurmdbd's small messages meet delayed acknowledgements, 40 ms each, dozens per sacctmgr.
-        ["route", "change", "table", "local", "local", layout.hub_address]
-        + ["dev", layout.bridge, "src", layout.hub_address, "proto", "kernel", "scope", "host"]
-        + ["quickack", "1"],
+        [
+            "route",
+            "change",
+            "table",
+            "local",
+            *local,
+            "proto",
+            "kernel",
+            "scope",
+            "host",
+            "quickack",
+            "1",
+        ],
     ]
     for node in NODES:
         space, outside = layout.namespace(node), layout.interface(node)
