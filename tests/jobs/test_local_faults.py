@@ -137,6 +137,20 @@ async def test_a_stop_before_the_runner_listens_is_not_lost(local: SchedulerCase
     await local.gone(job.tag)
 
 
+async def test_records_of_an_earlier_job_with_the_tag_are_not_taken_for_the_new_ones(
+    local: SchedulerCase,
+):
+    job = local.script("pass")
+    (first,) = await local.submit(job)
+    await local.until(first, State.ENDED)
+    earlier = await local.scheduler.records("alice", job.tag)
+    await local.submit(job)
+    # No wait in between: the new runner had no time to remove them itself.
+    now = await local.scheduler.records("alice", job.tag)
+    assert now["start"] != earlier["start"]
+    assert now["exit"] != earlier["exit"]
+
+
 async def test_a_command_that_ignores_its_end_is_killed(local: SchedulerCase):
     code = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     local.scheduler.grace = 0.5
