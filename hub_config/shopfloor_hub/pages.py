@@ -21,9 +21,11 @@ STATIC_ROUTE = r"/shopfloor/static/(.*)"
 
 
 def apply(c: Any, site: Any) -> None:
-    """Set the pages on JupyterHub's configuration. Reads ``site.site.name`` and ``site.scheduler.type``."""
+    """Set the pages on JupyterHub's configuration. Reads ``site.site`` and ``site.scheduler.type``."""
     c.JupyterHub.template_paths = [str(form.TEMPLATES)]
-    c.JupyterHub.template_vars = {"shopfloor": Pages(site.site.name, site.scheduler.type)}
+    c.JupyterHub.template_vars = {
+        "shopfloor": Pages(site.site.name, site.site.support, site.scheduler.type)
+    }
     c.JupyterHub.logo_file = str(STATIC / "mark.svg")
     # After login people see what they have and what they may start, and decide.
     c.JupyterHub.redirect_to_server = False
@@ -43,8 +45,10 @@ def register(routes: list[tuple]) -> None:
 class Pages:
     """What templates know beside JupyterHub's own names, as ``shopfloor``."""
 
-    def __init__(self, site_name: str, scheduler_type: str):
+    def __init__(self, site_name: str, support: str, scheduler_type: str):
         self.site_name = site_name
+        self.support = support
+        self.support_url = _support_url(support)
         self.shares_one_account = scheduler_type == "local"
         self._versions = {path.name: _version(path) for path in STATIC.iterdir()}
 
@@ -64,6 +68,13 @@ class Pages:
             return await maybe_future(spawner.offer())
         except SchedulerError:
             return None
+
+
+def _support_url(support: str) -> str:
+    """The address behind the link to help; empty where the site's text is neither a URL nor a mail address."""
+    if support.startswith(("https://", "http://", "mailto:")):
+        return support
+    return f"mailto:{support}" if "@" in support and " " not in support else ""
 
 
 def _version(path: Path) -> str:
