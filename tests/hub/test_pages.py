@@ -208,6 +208,7 @@ def test_static_files_are_served_to_everybody_and_may_be_kept(hub):
     found = set(re.findall(r"/hub/shopfloor/static/[\w.]+\?v=\w+", answer.text))
     assert {url.rpartition("/")[2].partition("?")[0] for url in found} == {
         "shopfloor.css",
+        "pages.css",
         "shopfloor.js",
         "mark.svg",
     }
