@@ -5,7 +5,7 @@ Even Python 3.6 must be able to parse this file, so that it can say that it is t
 
 import sys
 
-if sys.version_info < (3, 10):
+if sys.version_info < (3, 10):  # noqa: UP036 - whoever reads this may be older
     sys.exit(
         "shopfloor: Python 3.10 or newer is needed; {} is {}.{}. On Debian or Ubuntu: apt-get install"
         " python3 python3-venv, then: make PYTHON=/usr/bin/python3 …".format(
@@ -81,7 +81,7 @@ def set_up(extras):
         steps.run("Lab extension", [projects[1]], install_extension)
         if steps.done:
             steps.run("bytecode", [time.time()], compile_bytecode)
-            say("set up in {:.0f} s".format(time.monotonic() - began))
+            say(f"set up in {time.monotonic() - began:.0f} s")
 
 
 class Steps:
@@ -102,7 +102,7 @@ class Steps:
         if self.stamps.get(name) == stamp:
             return
         began = time.monotonic()
-        say("{} …".format(name))
+        say(f"{name} …")
         action(*arguments)
         with self.lock:
             self.stamps[name] = stamp
@@ -110,7 +110,7 @@ class Steps:
             temporary = self.path.with_suffix(".new")
             temporary.write_text(json.dumps(self.stamps, indent=1))
             temporary.replace(self.path)
-        say("{}: {:.0f} s".format(name, time.monotonic() - began))
+        say(f"{name}: {time.monotonic() - began:.0f} s")
 
     def attempt(self, action, *arguments):
         """Run one of several things at a time; what goes wrong is raised when all are through."""
@@ -142,7 +142,7 @@ def make_venv():
     wanted = subprocess.run(
         [base, "-c", "import sys; print(sys.version_info[:2], sys.base_prefix)"],
         stdout=subprocess.PIPE,
-        universal_newlines=True,
+        text=True,
         check=True,
     ).stdout
     record = VENV / "python.txt"
@@ -151,9 +151,9 @@ def make_venv():
             return
     if subprocess.run([base, "-c", "import venv, ensurepip"], stderr=subprocess.DEVNULL).returncode:
         raise Failed(
-            "{} has no venv module. On Debian or Ubuntu: apt-get install python3-venv".format(base)
+            f"{base} has no venv module. On Debian or Ubuntu: apt-get install python3-venv"
         )
-    say("virtualenv with {} …".format(base))
+    say(f"virtualenv with {base} …")
     shutil.rmtree(VENV, ignore_errors=True)
     done = subprocess.run(
         [base, "-m", "venv", str(VENV)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -166,7 +166,7 @@ def make_venv():
 def base_python():
     """The Python that the virtualenv links to: as root the system's, for other users cannot read root's own."""
     system = "/usr/bin/python3"
-    if os.geteuid() == 0 and not os.environ.get("SHOPFLOOR_PYTHON") and os.path.exists(system):
+    if os.geteuid() == 0 and not os.environ.get("SHOPFLOOR_PYTHON") and Path(system).exists():
         new_enough = "import sys; sys.exit(sys.version_info < (3, 10))"
         if subprocess.run([system, "-c", new_enough]).returncode == 0:
             return system
@@ -262,8 +262,7 @@ def run(command, directory=ROOT):
         cwd=str(directory),
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
     )
     output, complaint = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
     with LOG.open("a") as log:
@@ -276,18 +275,18 @@ def run(command, directory=ROOT):
 def explain(what, output):
     """What went wrong in a command of the set-up, in one sentence where it is one of the usual things."""
     if NO_SPACE.search(output):
-        return "The disk of {} is full; make room and run the same command again.".format(ROOT)
+        return f"The disk of {ROOT} is full; make room and run the same command again."
     if NO_NETWORK.search(output):
         return (
-            "{} could not reach its package index; set-up needs the network, or a mirror"
-            " (PIP_INDEX_URL, npm_config_registry). Run the same command again then.".format(what)
+            f"{what} could not reach its package index; set-up needs the network, or a mirror"
+            " (PIP_INDEX_URL, npm_config_registry). Run the same command again then."
         )
     last = "\n".join(output.strip().splitlines()[-15:])
-    return "{} failed; everything it printed is in {}:\n{}".format(what, LOG, last)
+    return f"{what} failed; everything it printed is in {LOG}:\n{last}"
 
 
 def say(sentence):
-    print("shopfloor: {}".format(sentence), flush=True)
+    print(f"shopfloor: {sentence}", flush=True)
 
 
 # What needs the virtualenv but is no command of Shopfloor's own.
@@ -296,7 +295,7 @@ def say(sentence):
 def test(arguments):
     only = os.environ.get("ONLY", "")
     if only not in ("", "local"):
-        raise Failed("ONLY={} is not possible: it is empty or local".format(only))
+        raise Failed(f"ONLY={only} is not possible: it is empty or local")
     local = only == "local"
     left_out = []
     if local:
@@ -352,7 +351,7 @@ def check_cluster_can_run():
     done = subprocess.run([str(BIN / "python"), "-c", script], stderr=subprocess.PIPE)
     if done.returncode:
         sentence = done.stderr.decode(errors="replace").strip()
-        raise Failed("{} Without: make test ONLY=local".format(sentence))
+        raise Failed(f"{sentence} Without: make test ONLY=local")
 
 
 def bench(arguments):
@@ -379,7 +378,7 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except Failed as failure:
-        sys.exit("shopfloor: {}".format(failure))
+        sys.exit(f"shopfloor: {failure}")
     except KeyboardInterrupt:
         sys.exit("\nshopfloor: interrupted; run the same command again to go on from here.")
     except OSError as failure:

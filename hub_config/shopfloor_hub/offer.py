@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from shopfloor_jobs.fields import Refused
-from shopfloor_jobs.offer import CHOSEN, LIMITED, Offer, Partition, Preset
+from shopfloor_jobs.offer import CHOSEN, LIMITED, Choice, Offer, Partition, Preset
 from shopfloor_jobs.request import FIELDS, Request
 from shopfloor_jobs.scheduler import Description, PartitionInfo
 
@@ -26,7 +26,7 @@ def build(site: Site, description: Description, person: str) -> Offer:
         partitions=partitions(site, description),
         presets=(),
         limits=_given(site.limits, LIMITED),
-        choices={"environment": environments.choices(site)},
+        choices={"environment": environments.choices(site), **_named_in_presets(site)},
     )
     presets = _site_presets(site, offer) if site.presets else _usual_presets(offer)
     return replace(
@@ -68,6 +68,16 @@ def _partition(info: PartitionInfo, wish: Any) -> Partition:
 def _given(table: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """The values of a request that a table of the site file really gives."""
     return {name: value for name in names if (value := getattr(table, name)) is not None}
+
+
+def _named_in_presets(site: Site) -> dict[str, tuple[Choice, ...]]:
+    """Accounts, QOS and reservations that the site's presets name, beside making no choice at all."""
+    named = {}
+    for name in ("account", "qos", "reservation"):
+        values = dict.fromkeys(value for one in site.presets if (value := getattr(one, name)))
+        if values:
+            named[name] = (Choice("", "Slurm's own choice"), *map(Choice, values))
+    return named
 
 
 def _site_presets(site: Site, offer: Offer) -> list[Preset]:
