@@ -27,7 +27,6 @@ def prepare(layout: Layout) -> None:
     _write(layout.etc / "gres.conf", slurm_conf.gres_conf(layout))
     _write(layout.etc / "cgroup.conf", slurm_conf.cgroup_conf())
     _write(layout.etc / "slurmdbd.conf", slurm_conf.slurmdbd_conf(layout), 0o600)
-    _write(layout.etc / "task_prolog", slurm_conf.task_prolog(layout), 0o755)
     _write(layout.etc / "epilog", slurm_conf.epilog(), 0o755)
     for name, text in _private_files(layout).items():
         _write(layout.etc / name, text)

@@ -40,7 +40,6 @@ ReturnToService=2
 
 ProctrackType=proctrack/cgroup
 TaskPlugin=task/cgroup
-TaskProlog={layout.etc}/task_prolog
 Epilog={layout.etc}/epilog
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=5
@@ -136,11 +135,6 @@ StorageHost=localhost
 StorageUser=root
 StorageLoc=slurm
 """
-
-
-def task_prolog(layout: Layout) -> str:
-    """Every task learns which cluster it runs on, whatever --export its submitter chose."""
-    return f"#!/bin/sh\necho export SLURM_CONF={layout.slurm_conf}\n"
 
 
 def epilog() -> str:
