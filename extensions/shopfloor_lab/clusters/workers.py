@@ -21,11 +21,13 @@ from shopfloor_jobs import directory
 from shopfloor_jobs.job import Seen, State
 from shopfloor_jobs.scheduler import SchedulerError
 
+from .connection import SCRATCH
 from .job import Launch, WorkerJob, memory_limit
 from .silent import Scheduler
 
 # Seconds between looks at the scheduler while a worker is not connected, by how long that has been so.
 PAUSES = ((20, 1.0), (120, 5.0), (float("inf"), 15.0))
+SIGNING_OFF = 3.0  # seconds in which cancelled workers leave the scheduler
 LEAVING = 0.3  # seconds between looks while workers leave
 CALM = 60.0  # seconds between looks while all are connected
 # dask-jobqueue reads these for every kind of job; ours needs none of them, nor what people set for others.
@@ -58,6 +60,8 @@ class Workers(JobQueueCluster):
 
     def __init__(self, launch: Launch, security: Security, host: str):
         dask.config.update_defaults({"jobqueue": {WorkerJob.config_name: SETTINGS}})
+        # The scheduler makes an empty folder for itself, by default in the node's /tmp.
+        dask.config.set(temporary_directory=str(launch.directory / SCRATCH))
         self._numbers = itertools.count(1)
         super().__init__(
             launch=launch,
@@ -100,6 +104,13 @@ class Workers(JobQueueCluster):
         for job in self.workers.values():
             job.job_id = None
         await self.launch.cancel(ids)
+        # A worker whose scheduler goes while its nanny closes it hangs for 8 s.
+        while self.scheduler.workers:
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), SIGNING_OFF)
+            except asyncio.TimeoutError:
+                return
 
     async def see_them_leave(self, seconds: float) -> None:
         """Wait until the workers' jobs ended, but not longer; signalling a worker that closes delays it by 8 s."""

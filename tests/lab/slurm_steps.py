@@ -1,0 +1,81 @@
+"""One step of a person with a cluster, as the Lab server on a node does it; test_clusters_slurm.py pipes it there.
+
+``python - CONF PEER VERB [ARGUMENT…]`` prints one JSON object. Each step is a Lab that just started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from shopfloor_jobs.offer import Offer, Partition, Preset
+from shopfloor_jobs.request import Request
+from shopfloor_lab.clusters import connect
+from shopfloor_lab.clusters.listing import Clusters
+
+GB = 1024**3
+LIMITS = {"cpus": 8, "memory": 4 * GB, "nodes": 1, "time": 7200}
+
+
+def offer(conf: str) -> Offer:
+    return Offer(
+        person=os.environ["USER"],
+        site="Test cluster",
+        scheduler={"type": "slurm", "conf": conf},
+        partitions=(
+            Partition("cpu", "cpu", {**LIMITS, "gpus": 0}),
+            Partition("gpu", "gpu", {**LIMITS, "gpus": 4}, {"a100": 4, "l40": 2}),
+        ),
+        presets=(Preset("small", "Small", Request(memory=GB, partition="cpu").to_json()),),
+    )
+
+
+async def step(lab: Clusters, verb: str, arguments: list[str]) -> Any:
+    if verb == "start":
+        gpus = {"partition": "gpu", "gpus": 1, "gpu_type": "a100"}
+        return await lab.start({"workers": int(arguments[0]), "request": gpus})
+    if verb == "scale":
+        return await lab.scale(arguments[0], int(arguments[1]))
+    if verb == "end":
+        await lab.end(arguments[0])
+        return await lab.one(arguments[0])
+    if verb == "show":
+        return await lab.one(arguments[0])
+    return await asyncio.to_thread(compute)
+
+
+def compute() -> dict[str, Any]:
+    with connect() as client:
+        started = time.time()
+        answer = client.submit(pow, 6, 2).result(timeout=60)
+        workers = client.run(
+            lambda: {
+                "node": os.uname().nodename,
+                "gpus": os.environ["CUDA_VISIBLE_DEVICES"],
+                "granted": os.environ["SLURM_JOB_GPUS"],
+                "tokens": [name for name in os.environ if "TOKEN" in name],
+            }
+        )
+        return {
+            "answer": answer,
+            "seconds": time.time() - started,
+            "address": client.scheduler.address,
+            "workers": workers,
+        }
+
+
+async def main(conf: str, peer: str, verb: str, *arguments: str) -> None:
+    async def get() -> Offer:
+        return offer(conf)
+
+    environment = {**os.environ, "JUPYTERHUB_API_TOKEN": "secret"}
+    lab = Clusters(Path.home(), get, environment, peer)
+    print(json.dumps(await step(lab, verb, list(arguments))))
+
+
+asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,176 @@
+"""A cluster on the real Slurm, steered from a job on one node, its controller and workers on others."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.cluster.cluster import Cluster
+from tests.jobs.waiting import wait_until
+
+pytestmark = pytest.mark.slurm
+
+STEPS = (Path(__file__).parent / "slurm_steps.py").read_text()
+# What a neighbour on the worker's own node gets to hear of each address, in the clear and through TLS.
+KNOCK = """
+import json, socket, ssl, sys
+heard = {}
+for address in json.loads(sys.argv[1]):
+    for kind in ("clear", "tls"):
+        try:
+            with socket.create_connection(tuple(address), timeout=5) as door:
+                if kind == "tls":
+                    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                    door = context.wrap_socket(door)
+                door.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+                heard[f"{kind} {address}"] = door.recv(4096).decode(errors="replace")
+        except (ssl.SSLError, ConnectionResetError):
+            heard[f"{kind} {address}"] = ""
+print(json.dumps(heard))
+"""
+
+CONTROLLER = "shopfloor_lab.clusters.controller"
+Step = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def step(slurm_cluster: Cluster, software: Path) -> Step:
+    """Does one step as alice, in a job of hers on gpu02."""
+    where = ["srun", "-p", "gpu", "-w", "gpu02", "--mem=1500M", f"{software}/bin/python", "-"]
+    settings = [slurm_cluster.state["slurm_conf"], slurm_cluster.hub_address]
+
+    def do(*arguments: object) -> dict[str, Any]:
+        done = slurm_cluster.run(
+            [*where, *settings, *map(str, arguments)], "alice", text=STEPS, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return do
+
+
+@pytest.fixture
+def cluster(slurm_cluster: Cluster, step: Step) -> Iterator[dict[str, Any]]:
+    """Two workers with a GPU each; nothing of it may be in Slurm's queue afterwards."""
+    made = step("start", 2)["id"]
+    yield wait_until(lambda: connected(step("show", made), 2), 60, "both workers are connected")
+    if step("show", made)["state"] != "ended":
+        step("end", made)
+    wait_until(lambda: not slurm_cluster.jobs(), 30, "Slurm's queue is empty")
+
+
+def connected(cluster: dict[str, Any], count: int) -> dict[str, Any] | None:
+    assert cluster["state"] != "ended", cluster
+    return cluster if cluster["workers"]["connected"] == count else None
+
+
+def processes(word: str) -> list[int]:
+    """Process ids by a word in their command line or their parent's; the nodes share our /proc."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            lines = [process.cmdline(), *(one.cmdline() for one in process.parents()[:1])]
+        except psutil.NoSuchProcess:
+            continue
+        if any(word in line for line in lines):
+            found.append(process.pid)
+    return found
+
+
+def listeners(word: str) -> list[tuple[str, int]]:
+    """Where those processes listen, asked in their own network namespace."""
+    found = set()
+    for pid in processes(word):
+        enter = ["nsenter", "--target", str(pid), "--net", "ss", "-Hltnp"]
+        for line in subprocess.run(
+            enter, capture_output=True, text=True, check=True
+        ).stdout.splitlines():
+            if f"pid={pid}," in line:
+                host, _, port = line.split()[3].rpartition(":")
+                found.add((host, int(port)))
+    return sorted(found)
+
+
+def test_gpu_workers_compute_for_a_lab_on_another_node(
+    slurm_cluster: Cluster, step: Step, cluster: dict[str, Any]
+) -> None:
+    computed = step("compute")
+    assert computed["answer"] == 36
+    assert cluster["node"] == "cpu01", "the controller takes no place on a GPU node"
+    assert f"//{slurm_cluster.address('cpu01')}:" in computed["address"]
+    workers = computed["workers"].values()
+    assert {one["node"] for one in workers} == {"gpu01"}
+    assert len({one["granted"] for one in workers}) == 2 and all(one["gpus"] for one in workers)
+    assert [one["tokens"] for one in workers] == [[], []]
+    assert all(row["gpus"] for row in cluster["workers"]["rows"])
+
+
+def test_a_neighbour_on_the_workers_node_hears_nothing_and_reads_nothing(
+    slurm_cluster: Cluster, software: Path, cluster: dict[str, Any]
+) -> None:
+    addresses = [
+        (host, port)
+        for word in (CONTROLLER, "distributed.cli.dask_worker")
+        for host, port in listeners(word)
+    ]
+    nodes = {slurm_cluster.address(name) for name in ("cpu01", "gpu01")}
+    assert len(addresses) == 5 and {host for host, _ in addresses} == nodes
+    where = ["srun", "-p", "gpu", "-w", "gpu01", "--mem=500M", f"{software}/bin/python", "-"]
+    done = slurm_cluster.run([*where, json.dumps(addresses)], "bob", text=KNOCK, timeout=120)
+    assert done.returncode == 0, done.stderr
+    heard = json.loads(done.stdout)
+    assert len(heard) == 10 and set(heard.values()) == {""}
+    jobs = Path("~alice").expanduser() / ".local/share/shopfloor/jobs"
+    for name in ("connection.json", "tls/client.key"):
+        path = jobs / cluster["id"] / name
+        assert path.exists()
+        assert slurm_cluster.run(["cat", str(path)], "bob").returncode != 0
+
+
+def test_workers_that_wait_say_why_and_leave_the_queue_when_the_cluster_ends(
+    slurm_cluster: Cluster, step: Step, cluster: dict[str, Any]
+) -> None:
+    step("scale", cluster["id"], 6)
+
+    def waiting() -> list[str] | None:
+        rows = step("show", cluster["id"])["workers"]["rows"]
+        reasons = [row["reason"] for row in rows if row["state"] == "pending"]
+        return reasons if reasons and all(reasons) else None
+
+    assert wait_until(waiting, 30, "some workers wait for a GPU")
+
+    assert step("end", cluster["id"])["cause"] == "You stopped it."
+    wait_until(lambda: not slurm_cluster.jobs(), 30, "Slurm's queue is empty")
+
+
+def test_what_waits_for_a_killed_controller_is_cancelled_by_the_next_lab(
+    slurm_cluster: Cluster, step: Step, cluster: dict[str, Any]
+) -> None:
+    step("scale", cluster["id"], 6)
+    wait_until(lambda: pending(slurm_cluster), 30, "some workers wait for a GPU")
+    controller = next(
+        pid for pid in processes(CONTROLLER) if CONTROLLER in psutil.Process(pid).cmdline()
+    )
+
+    os.kill(controller, signal.SIGKILL)
+
+    ended = wait_until(lambda: gone(step("show", cluster["id"])), 60, "Lab sees that it ended")
+    assert "signal 9" in ended["cause"]
+    wait_until(lambda: not slurm_cluster.jobs(), 60, "running and waiting workers are gone")
+
+
+def pending(slurm_cluster: Cluster) -> bool:
+    return any(job["state"] == "PENDING" for job in slurm_cluster.jobs())
+
+
+def gone(cluster: dict[str, Any]) -> dict[str, Any] | None:
+    return cluster if cluster["state"] == "ended" else None
