@@ -25,7 +25,7 @@ def build(site: Site, description: Description, person: str) -> Offer:
         scheduler=site.node_scheduler,
         partitions=partitions(site, description),
         presets=(),
-        limits=_given(site.limits, LIMITED),
+        limits=given_limits(site.limits),
         choices={"environment": environments.choices(site), **_named_in_presets(site)},
     )
     presets = _site_presets(site, offer) if site.presets else _usual_presets(offer)
@@ -49,20 +49,29 @@ def partitions(site: Site, description: Description) -> tuple[Partition, ...]:
 
 
 def _partition(info: PartitionInfo, wish: Any) -> Partition:
+    limits = scheduler_limits(info)
+    for name, most in (given_limits(wish) if wish else {}).items():
+        limits[name] = min(most, limits.get(name, most))
+    gpu_types = {
+        kind: min(count, limits["gpus"]) for kind, count in info.gpus.items() if limits["gpus"]
+    }
+    return Partition(info.name, wish.label if wish else "", limits, gpu_types)
+
+
+def scheduler_limits(info: PartitionInfo) -> dict[str, int]:
+    """The most that one job can get on a partition, by field name."""
     limits = {
         "cpus": info.cpus,
         "memory": info.memory,
         "gpus": max(info.gpus.values(), default=0),
         "nodes": info.nodes,
     }
-    if info.time is not None:
-        limits["time"] = info.time
-    for name, most in (_given(wish, LIMITED) if wish else {}).items():
-        limits[name] = min(most, limits.get(name, most))
-    gpu_types = {
-        kind: min(count, limits["gpus"]) for kind, count in info.gpus.items() if limits["gpus"]
-    }
-    return Partition(info.name, wish.label if wish else "", limits, gpu_types)
+    return limits if info.time is None else {**limits, "time": info.time}
+
+
+def given_limits(table: Any) -> dict[str, int]:
+    """The limits that a table of the site file really sets, by field name."""
+    return _given(table, LIMITED)
 
 
 def _given(table: Any, names: tuple[str, ...]) -> dict[str, Any]:
