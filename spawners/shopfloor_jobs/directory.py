@@ -35,12 +35,16 @@ def runner_source() -> str:
 def prepare(home: Path, job: Job, runner: Mapping[str, Any], python: str) -> Path:
     """Make the job's directory (0700) with its request and script in it, and return it.
 
+    Records of an earlier job with this tag are removed.
+
     ``runner`` is what the runner itself enforces (``memory`` in bytes, ``time`` and ``grace`` in seconds, each
     None where the scheduler does it) and ``copies``, how many there are (1 where absent); ``python`` is the
     interpreter on the node. Raises OSError.
     """
     path = directory_of(home, job.tag)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for record in (*path.glob("start-*.json"), *path.glob("exit-*.json")):
+        record.unlink()
     write_json(path / "request.json", {**job.to_json(), "runner": dict(runner)})
     write_text(path / "script", f"#!{python} -IS\n{runner_source()}", mode=0o700)
     return path

@@ -21,7 +21,7 @@ from typing import Any
 
 from . import __version__, directory
 from .job import TAG, Job
-from .scheduler import SchedulerError, SubmitRefused, Unreachable
+from .scheduler import SchedulerError, SubmitRefused, Unreachable, check_signal
 from .slurm_text import (
     clean_complaint,
     environment_bytes,
@@ -64,6 +64,7 @@ def run(
             errors="replace",
             timeout=timeout,
             pass_fds=pass_fds,
+            umask=0o077,  # sbatch hands it on to the job, whose output is the person's alone
             check=False,
         )
     except subprocess.TimeoutExpired as error:
@@ -84,13 +85,15 @@ def submit(payload: Mapping[str, Any]) -> dict[str, Any]:
     count, conf, timeout = int(payload.get("count", 1)), payload.get("conf"), payload["timeout"]
     person = pwd.getpwuid(os.getuid())
     home = Path(person.pw_dir)
-    limits = {"memory": None, "time": None, "grace": RUNNER_GRACE}
+    limits = {"memory": None, "time": None, "grace": RUNNER_GRACE, "copies": count}
     try:
-        path = directory.prepare(home, job, limits, payload["python"])
+        path = directory.directory_of(home, job.tag)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (path / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if found := living(job.tag, person.pw_name, conf, timeout):
                 return {"ids": found, "found": True}
+            path = directory.prepare(home, job, limits, payload["python"])
             environment = {
                 "HOME": person.pw_dir,
                 "USER": person.pw_name,
@@ -112,7 +115,8 @@ def living(tag: str, owner: str, conf: str | None, timeout: float) -> list[str]:
     """Ids of the owner's living jobs with this tag."""
     mark = secrets.token_hex(8)
     jobs = parse_squeue(run(squeue_arguments(mark, [tag]), conf, timeout), mark)
-    return [job.id for job in jobs if job.tag == tag and job.owner == owner and job.alive]
+    mine = [job for job in jobs if job.tag == tag and job.owner == owner and job.alive]
+    return [job.id for job in mine if job.detail != "COMPLETING"]
 
 
 def _sbatch(
@@ -152,7 +156,7 @@ def cancel(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def signal(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Signal the batch script, which is the runner: it passes the signal on to its command."""
-    return _scancel(payload, [f"--signal={int(payload['signal'])}", "--batch"])
+    return _scancel(payload, [f"--signal={check_signal(payload['signal'])}", "--batch"])
 
 
 def _scancel(payload: Mapping[str, Any], options: list[str]) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from .job import Job, Seen, State
 from .local_index import Entry, Index, boot_id
 from .machine import Machine, this_machine
 from .request import FIELDS, Request
-from .runner import AWAITED, PASSED, send
-from .scheduler import Description, PartitionInfo, SchedulerError, SubmitRefused, Unreachable
+from .runner import AWAITED, send
+from .scheduler import Description, PartitionInfo, SubmitRefused, Unreachable, check_signal
 
 PARTITION = "local"
 PATIENCE = 8  # seconds beyond the grace in which a runner ends what its command left behind
@@ -74,9 +74,7 @@ class Local:
 
     async def signal(self, owner: str, ids: Sequence[str], signal: int) -> None:
         """See the protocol; raises SchedulerError for signals that the runner does not pass on."""
-        if signal not in PASSED:
-            names = ", ".join(one.name for one in PASSED)
-            raise SchedulerError(f"signal: {signal} is not possible: one of {names}")
+        check_signal(signal)
         wanted = set(ids)
         for entry in await self._entries():
             if entry.alive and entry.owner == owner and entry.id in wanted and entry.pid:
@@ -160,8 +158,6 @@ class Local:
             "copies": len(places),
         }
         path = directory.prepare(home, job, limits, self.python)
-        for record in (*path.glob("start-*.json"), *path.glob("exit-*.json")):
-            record.unlink()  # of an earlier job with this tag
         number = self._index.next_number()
         started: list[Entry] = []
         try:

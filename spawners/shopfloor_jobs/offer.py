@@ -235,7 +235,8 @@ def hardware(request: Request) -> str:
     """One line on a request for a person: ``1 A100, 8 CPUs, 32 GB for 2 h``."""
     parts = []
     if request.gpus:
-        parts.append(f"{request.gpus} {request.gpu_type.upper() or 'GPU'}")
+        kind = request.gpu_type.upper() or ("GPU" if request.gpus == 1 else "GPUs")
+        parts.append(f"{request.gpus} {kind}")
     parts.append("1 CPU" if request.cpus == 1 else f"{request.cpus} CPUs")
     parts.append(FIELDS["memory"].show(request.memory))
     line = ", ".join(parts)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .job import Job, Seen
+from .runner import PASSED
 
 
 class SchedulerError(Exception):
@@ -80,6 +81,14 @@ class Scheduler(Protocol):
 
     async def records(self, owner: str, tag: str, index: int = 0) -> dict[str, Any]:
         """The runner's records of one copy: ``{"start": …, "exit": …}``, None where there is none yet."""
+
+
+def check_signal(number: int) -> int:
+    """The number of a signal that the runner passes on. Raises SchedulerError for any other."""
+    if number not in PASSED:
+        names = ", ".join(one.name for one in PASSED)
+        raise SchedulerError(f"signal: {number!r} is not possible: one of {names}")
+    return int(number)
 
 
 def scheduler_from(config: Mapping[str, Any]) -> Scheduler:

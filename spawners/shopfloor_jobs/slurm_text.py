@@ -27,7 +27,8 @@ STATES = {
     "STAGE_OUT": State.RUNNING,
     "STOPPED": State.RUNNING,
     "SUSPENDED": State.RUNNING,
-}  # every other state is an end; COMPLETING too, for such a job can no longer be used
+    "COMPLETING": State.RUNNING,  # it is ending, and Slurm does not yet tell why
+}  # every other state is an end
 
 # What slurmctld's absence looks like; every other failure of sbatch is its answer. From slurm_errno.c.
 NO_ANSWER = (

@@ -37,8 +37,8 @@ def progress_event(seen: Seen | None, arrived: bool, trouble: str = "") -> dict[
 
 
 def end_words(seen: Seen | None, tail: str) -> str:
-    """Why a server's job ended before it was ready, with the last lines that it wrote."""
+    """Why a server's job ended before it was ready; from the second line on, the last lines that it wrote."""
     cause = seen.cause if seen and seen.cause else "is gone"
     place = f" on {seen.node}" if seen and seen.node else ""
     words = f"The job{place} {cause} before JupyterLab was ready."
-    return f"{words} Its last lines:\n{tail}" if tail else f"{words} It wrote nothing."
+    return f"{words}\n{tail}" if tail else f"{words} It wrote nothing."

@@ -77,6 +77,9 @@ class ShopfloorSpawner(BatchSpawnerBase):
         super().__init__(*args, **kwargs)
         self._arrived = asyncio.Event()
         self._submission: asyncio.Task[list[str]] | None = None
+        self._seen: Seen | None = (
+            None  # kept when the job is forgotten, so that its end can be told
+        )
 
     @default("options_from_form")
     def _checked_form(self) -> Any:
@@ -216,6 +219,13 @@ class ShopfloorSpawner(BatchSpawnerBase):
             return await self.view.job(self.user.name, self.intent.tag, age)
         return self.view.last_known(self.user.name, self.intent.tag)
 
+    @property
+    def seen(self) -> Seen | None:
+        """The job as it was seen last, for the pages: node, end, reason and cause; None where there is none."""
+        if self.intent:
+            self._seen = self.view.last_known(self.user.name, self.intent.tag) or self._seen
+        return self._seen
+
     async def _is_gone(self) -> bool:
         assert self.intent is not None
         return await self.view.is_gone(self.user.name, self.intent.tag, self.look_interval)
@@ -349,6 +359,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
     def clear_state(self) -> None:
         """Forget the job, unless it is still starting and the hub means to go on waiting for it."""
         super().clear_state()
+        self._seen = self.seen
         if not (self.intent and self.intent.resumed and not self.intent.port):
             self.intent = None
             self._arrived.clear()

@@ -42,6 +42,7 @@ JSON = st.recursive(
 )
 # Whatever is not a plain whole number, size, time or known name is out of every limit.
 KEYS = st.sampled_from(sorted(FIELDS)) | st.sampled_from(["cmd", "preset", "req_options", "ip"])
+ACCEPTED = {"cpus": 1, "memory": "512M"}
 OPTIONS = st.dictionaries(KEYS, JSON, min_size=1, max_size=4)
 
 
@@ -67,14 +68,19 @@ def test_an_input_that_comes_twice_is_refused():
 
 @pytest.fixture(scope="module")
 def hub(case: Case):
+    """The hub, where alice's server was started once: these options are her default from then on."""
     case.hub.add_user("alice")
+    case.hub.start_server("alice", ACCEPTED)
+    case.hub.stop_server("alice")
+    case.wait_no_jobs()
+    assert saved(case.hub) == ACCEPTED
     return case.hub
 
 
 def saved(hub: Any) -> Any:
     """What would be the default next time."""
     users = hub.api("GET", "users/alice", params={"include_stopped_servers": 1}).json()
-    return (users.get("servers") or {}).get("", {}).get("user_options")
+    return users["servers"][""]["user_options"]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +114,6 @@ def saved(hub: Any) -> Any:
 def test_a_refusal_names_field_value_and_limit_and_saves_nothing(
     case: Case, hub: Any, options: dict[str, Any], field: str, limit: str
 ):
-    before = saved(hub)
     answer = hub.start_server("alice", options)
     assert answer.status_code == 400, answer.text
     message = answer.json()["message"]
@@ -116,7 +121,7 @@ def test_a_refusal_names_field_value_and_limit_and_saves_nothing(
     assert limit in message
     assert len(message) < 400
     assert case.jobs() == []
-    assert saved(hub) == before
+    assert saved(hub) == ACCEPTED
 
 
 def test_a_megabyte_is_refused(case: Case, hub: Any):
@@ -156,6 +161,7 @@ def test_whatever_is_sent_is_refused_or_is_within_the_offer(case: Case, hub: Any
         answer = hub.start_server("alice", json.loads(json.dumps(options)))
         assert answer.status_code == 400, (options, answer.text)
         assert case.jobs() == []
+        assert saved(hub) == ACCEPTED
 
 
 _tokens: dict[int, str] = {}
