@@ -29,7 +29,7 @@ async def scheduler_case(slurm_cluster, software: Path) -> AsyncIterator[Schedul
         other="bob",
         home=Path("/home/alice"),
         command_dir=evidence,
-        refusal="(?i)node configuration is not available|cpu count",
+        refusal="More processors requested than permitted",
         seconds=30,
         request=replace(SMALL, partition="cpu"),
     )

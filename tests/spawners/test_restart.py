@@ -1,0 +1,166 @@
+"""A hub that is killed or restarted loses nothing: running servers, those that wait, and those that just start."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import requests
+
+from tests.cases import Case
+from tests.harness import wait_until
+from tests.kernels import Kernel
+
+SMALL = {"cpus": 1, "memory": "512M"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(case: Case):
+    yield
+    for name in ("alice", "bob", "carol"):
+        case.hub.stop_server(name)
+    case.cancel_all()
+
+
+def job_of(case: Case, name: str) -> str:
+    return case.hub.server(name)["state"]["shopfloor"]["job_id"]
+
+
+def answers(case: Case, name: str, token: str) -> bool:
+    url = f"{case.hub.url}/user/{name}/api/status"
+    try:
+        return (
+            requests.get(url, headers={"Authorization": f"token {token}"}, timeout=5).status_code
+            == 200
+        )
+    except requests.RequestException:
+        return False
+
+
+def start(case: Case, name: str) -> str:
+    token = case.hub.add_user(name)
+    case.hub.start_server(name, SMALL)
+    case.hub.wait_server(name)
+    return token
+
+
+def test_running_servers_and_their_kernels_survive_a_killed_hub(case: Case):
+    alice, bob = start(case, "alice"), start(case, "bob")
+    kernel = Kernel(case.hub.url, "alice", alice)
+    kernel.run("answer = 42")
+    jobs = {job.id for job in case.jobs()}
+
+    case.hub.kill_hub()
+    case.hub.start_hub()
+    case.hub.wait_server("alice")
+    case.hub.wait_server("bob")
+
+    assert {job.id for job in case.jobs()} == jobs
+    assert answers(case, "alice", alice)
+    assert answers(case, "bob", bob)
+    assert Kernel(case.hub.url, "alice", alice, kernel.id).run("print(answer)") == "42\n"
+    old_token = case.hub.server("alice")["state"]["shopfloor"]["api_token"]
+    case.hub.stop_server("alice")
+    wait_until(lambda: len(case.jobs()) == 1, 30, "alice's job is gone")
+    assert case.hub.api("GET", "user", token=old_token).status_code == 403
+
+
+def test_a_stop_and_start_of_the_hub_cancels_nothing(case: Case):
+    alice = start(case, "alice")
+    jobs = {job.id for job in case.jobs()}
+    case.hub.stop_hub()
+    assert {job.id for job in case.jobs()} == jobs
+    case.hub.start_hub()
+    case.hub.wait_server("alice")
+    assert answers(case, "alice", alice)
+    assert {job.id for job in case.jobs()} == jobs
+
+
+@pytest.mark.parametrize("seconds_after_the_click", [0.05, 0.3, 1.0, 2.5])
+def test_a_server_that_was_starting_becomes_ready_once(case: Case, seconds_after_the_click: float):
+    token = case.hub.add_user("carol")
+    clicked = time.monotonic()
+    start_request(case, "carol", token)
+    wait_until(
+        lambda: time.monotonic() - clicked >= seconds_after_the_click, 10, "the moment", 0.01
+    )
+    case.hub.kill_hub()
+    before = {job.id for job in case.jobs()}
+    case.hub.start_hub()
+    intent = (case.hub.server("carol") or {}).get("state")
+    if not before and not intent:
+        return  # killed before anything was asked for: nothing was started
+    case.hub.wait_server("carol")
+    assert answers(case, "carol", token)
+    after = {job.id for job in case.jobs()}
+    assert len(after) == 1
+    assert before <= after
+
+
+def start_request(case: Case, name: str, token: str) -> None:
+    """Click, and do not wait for the answer."""
+    url = f"{case.hub.url}/hub/api/users/{name}/server"
+    try:
+        requests.post(
+            url,
+            headers={"Authorization": f"token {token}"},
+            json={"user_options": SMALL},
+            timeout=(5, 0.01),
+        )
+    except requests.Timeout:
+        return
+
+
+@pytest.fixture
+def full_gpu_node(slurm_hub: Case):
+    """Somebody else's job holds all of gpu01's GPUs; call it to end that job."""
+    cluster = slurm_hub.cluster
+    command = [
+        "sbatch",
+        "--parsable",
+        "-p",
+        "gpu",
+        "--gres=gpu:a100:4",
+        "--time=30",
+        "--wrap=sleep 600",
+    ]
+    blocker = cluster.run(command, user="dave", check=True).stdout.strip()
+    wait_until(lambda: cluster.job_state(blocker) == "RUNNING", 30, "the blocking job runs")
+
+    def free() -> None:
+        cluster.run(["scancel", blocker])
+        cluster.wait_for_job(blocker)
+
+    yield free
+    free()
+
+
+@pytest.mark.slurm
+def test_a_waiting_server_keeps_its_job_and_becomes_ready_after_a_kill(
+    slurm_hub: Case, full_gpu_node
+):
+    token = slurm_hub.hub.add_user("carol")
+    assert slurm_hub.hub.start_server("carol", {"preset": "one-gpu"}).status_code == 202
+    wait_until(lambda: job_of(slurm_hub, "carol"), 20, "the job is submitted")
+    job = job_of(slurm_hub, "carol")
+    slurm_hub.hub.kill_hub()
+    slurm_hub.hub.start_hub()
+    wait_until(lambda: slurm_hub.hub.server("carol")["pending"] == "spawn", 30, "it waits again")
+    assert job_of(slurm_hub, "carol") == job
+    full_gpu_node()
+    slurm_hub.hub.wait_server("carol")
+    assert [one.id for one in slurm_hub.jobs()] == [job]
+    assert answers(slurm_hub, "carol", token)
+
+
+@pytest.mark.slurm
+def test_a_waiting_server_can_be_cancelled_after_a_kill(slurm_hub: Case, full_gpu_node):
+    slurm_hub.hub.add_user("carol")
+    slurm_hub.hub.start_server("carol", {"preset": "one-gpu"})
+    wait_until(lambda: job_of(slurm_hub, "carol"), 20, "the job is submitted")
+    job = job_of(slurm_hub, "carol")
+    slurm_hub.hub.kill_hub()
+    slurm_hub.hub.start_hub()
+    wait_until(lambda: slurm_hub.hub.server("carol")["pending"] == "spawn", 30, "it waits again")
+    assert slurm_hub.hub.stop_server("carol").status_code in (202, 204)
+    wait_until(lambda: job not in [one.id for one in slurm_hub.jobs()], 30, "the job is cancelled")
