@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -14,10 +15,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(__file__).parents[1]
 PREFIX = Path(os.environ.get("SHOPFLOOR_TEST_PREFIX", "/opt/shopfloor-test"))
 SOURCES = ("hub_config", "spawners", "extensions")
-REQUIREMENTS = ("pyproject.toml", "extensions/pyproject.toml")
+PROJECTS = ("pyproject.toml", "extensions/pyproject.toml")
 
 
 def ensure_software(prefix: Path = PREFIX) -> Path:
@@ -27,7 +33,7 @@ def ensure_software(prefix: Path = PREFIX) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         old_umask = os.umask(0o022)
         try:
-            requirements, sources = _digest(REQUIREMENTS), _digest(_source_files())
+            requirements, sources = _requirements_digest(), _digest(_source_files())
             if _stamp(prefix, "requirements") != requirements:
                 shutil.rmtree(prefix, ignore_errors=True)
                 _run(["/usr/bin/python3", "-m", "venv", str(prefix)])
@@ -101,7 +107,7 @@ def _stamp(prefix: Path, name: str) -> str:
 
 def _source_files() -> list[str]:
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *SOURCES, *REQUIREMENTS],
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", *SOURCES, *PROJECTS],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -110,7 +116,15 @@ def _source_files() -> list[str]:
     return sorted(set(listed.stdout.splitlines()))
 
 
-def _digest(names: tuple[str, ...] | list[str]) -> str:
+def _requirements_digest() -> str:
+    """Of what is to be installed beside our own wheels; other lines of pyproject.toml rebuild those alone."""
+    tables = [tomllib.loads((ROOT / name).read_text())["project"] for name in PROJECTS]
+    keys = ("dependencies", "optional-dependencies")
+    needed = [table.get(key) for table in tables for key in keys]
+    return hashlib.sha256(json.dumps(needed).encode()).hexdigest()
+
+
+def _digest(names: list[str]) -> str:
     total = hashlib.sha256()
     for name in names:
         path = ROOT / name
