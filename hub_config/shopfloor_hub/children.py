@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -79,14 +80,27 @@ def end_leftovers(path: Path) -> int:
 
     A process counts as ours only when it started at the moment that was recorded: numbers are reused.
     """
-    ended = 0
-    for pid, ticks in (read_json(path) or {}).items():
-        if ticks is not None and start_ticks(int(pid)) == ticks:
-            # Killed: a hub or proxy has nothing to save, and its ports are wanted now.
-            _signal_group(int(pid), signal.SIGKILL)
-            ended += 1
+    ours = [
+        int(pid)
+        for pid, ticks in (read_json(path) or {}).items()
+        if ticks is not None and start_ticks(int(pid)) == ticks
+    ]
+    for pid in ours:
+        # Killed: a hub or proxy has nothing to save, and its ports are wanted now.
+        _signal_group(pid, signal.SIGKILL)
+    deadline = time.monotonic() + PATIENCE
+    while any(_group_lives(pid) for pid in ours) and time.monotonic() < deadline:
+        time.sleep(0.02)
     path.unlink(missing_ok=True)
-    return ended
+    return len(ours)
+
+
+def _group_lives(pid: int) -> bool:
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _signal_group(pid: int, number: int) -> None:

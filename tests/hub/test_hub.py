@@ -1,0 +1,94 @@
+"""A hub on the shipped configuration: it serves its API to who may ask, and does not start half-configured."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.harness import CONFIG
+
+
+def test_the_configuration_is_short():
+    assert len(CONFIG.read_text().splitlines()) <= 40
+
+
+def token_of(hub, name: str) -> str:
+    answer = requests.post(
+        f"{hub.url}/hub/api/users/{name}/tokens",
+        headers={"Authorization": f"token {hub.admin_token}"},
+        json={"note": "test"},
+        timeout=10,
+    )
+    assert answer.status_code == 201, answer.text
+    return answer.json()["token"]
+
+
+def get_offer(hub, token: str | None) -> requests.Response:
+    headers = {"Authorization": f"token {token}"} if token else {}
+    return requests.get(f"{hub.url}/hub/api/shopfloor/offer", headers=headers, timeout=10)
+
+
+def make_user(hub, name: str) -> None:
+    headers = {"Authorization": f"token {hub.admin_token}"}
+    answer = requests.post(f"{hub.url}/hub/api/users/{name}", headers=headers, timeout=10)
+    assert answer.status_code in (201, 409), answer.text
+
+
+def test_a_token_gets_the_offer_of_its_own_person_and_nobody_elses(local_hub):
+    hub = local_hub.hub
+    for name in ("alice", "bob"):
+        make_user(hub, name)
+        offer = get_offer(hub, token_of(hub, name))
+        assert offer.status_code == 200
+        assert offer.json()["person"] == name
+        assert offer.json()["scheduler_config"] == {
+            "type": "local",
+            "state": str(hub.directory / ".shopfloor"),
+        }
+
+
+def test_without_a_person_there_is_no_offer(local_hub):
+    assert get_offer(local_hub.hub, None).status_code == 403
+    assert get_offer(local_hub.hub, "f" * 32).status_code == 403
+    assert get_offer(local_hub.hub, local_hub.hub.admin_token).status_code == 403
+
+
+def test_the_state_is_private(local_hub):
+    state = local_hub.hub.directory / ".shopfloor"
+    assert state.stat().st_mode & 0o077 == 0
+    for name in ("hub.sqlite", "cookie_secret", "proxy.env", "passwords.json"):
+        assert (state / name).stat().st_mode & 0o077 == 0, name
+
+
+def test_pages_carry_the_security_headers(local_hub):
+    headers = requests.get(f"{local_hub.hub.url}/hub/login", timeout=10).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "frame-ancestors" in headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[hub]\nprt = 1\n", "line 2: hub.prt: there is no such key, did you mean 'port'?"),
+        ("", "passwords.json: the passwords cannot be read: No such file or directory"),
+    ],
+)
+def test_a_hub_that_is_not_wholly_configured_does_not_start(tmp_path: Path, text, sentence):
+    site = tmp_path / "site.toml"
+    site.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "jupyterhub", "-f", str(CONFIG)],
+        env={"SHOPFLOOR_SITE": str(site), "PATH": f"{sys.prefix}/bin:/usr/bin:/bin"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
