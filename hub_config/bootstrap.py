@@ -50,9 +50,8 @@ class Failed(Exception):
 
 def main(arguments):
     verb, rest = arguments[0], arguments[1:]
-    extras = {"test": "[hub,test]", "bench": "[hub,test]", "lint": "[hub,test]"}.get(verb, "[hub]")
     os.chdir(ROOT)
-    set_up(extras)
+    set_up(with_tests=verb in ("test", "bench", "lint"))
     if verb == "test":
         return test(rest)
     if verb == "bench":
@@ -66,21 +65,24 @@ def main(arguments):
 # Setting up: each step is stamped with what it was made from, so that only what changed is done again.
 
 
-def set_up(extras):
+def set_up(with_tests):
     began = time.monotonic()
     make_venv()
     with locked():
         steps = Steps()
         projects = [ROOT / "pyproject.toml", EXTENSION / "pyproject.toml"]
-        steps.run("build tools", [*projects, INDEPENDENT], install_build_tools)
+        steps.run("build tools", projects, install_build_tools)
         node = threading.Thread(target=steps.attempt, args=(build_with_node, steps))
         node.start()
-        steps.attempt(install_packages, steps, projects, extras)
+        steps.attempt(steps.run, "Python packages", projects, install_packages)
         node.join()
         steps.raise_first()
         steps.run("Lab extension", [projects[1]], install_extension)
+        if with_tests:
+            steps.run("test packages", [projects[0]], install_test_packages)
+        others = {name: stamp for name, stamp in steps.stamps.items() if name != "bytecode"}
+        steps.run("bytecode", [others], compile_bytecode)
         if steps.done:
-            steps.run("bytecode", [time.time()], compile_bytecode)
             say(f"set up in {time.monotonic() - began:.0f} s")
 
 
@@ -97,13 +99,14 @@ class Steps:
             return
         self.stamps = {}
 
-    def run(self, name, inputs, action, *arguments):
+    def run(self, name, inputs, action, made=None):
+        """Do a step unless it was done with the same inputs and what it ``made`` is still there."""
         stamp = digest(inputs)
-        if self.stamps.get(name) == stamp:
+        if self.stamps.get(name) == stamp and (made is None or made.exists()):
             return
         began = time.monotonic()
         say(f"{name} …")
-        action(*arguments)
+        action()
         with self.lock:
             self.stamps[name] = stamp
             self.done += 1
@@ -189,14 +192,15 @@ def install_build_tools():
          "editables"])  # fmt: skip
 
 
-def install_packages(steps, projects, extras):
-    def install():
-        extension = read_project(EXTENSION)
-        own = [one for one in extension["dependencies"] if not re.match(r"shopfloor\b", one)]
-        run([pip(), "install", "--no-build-isolation", "--no-compile", "-e", "." + extras, *own,
-             *extension["examples"]])  # fmt: skip
+def install_packages():
+    extension = read_project(EXTENSION)
+    own = [one for one in extension["dependencies"] if not re.match(r"shopfloor\b", one)]
+    editable = [pip(), "install", "--no-build-isolation", "--no-compile", "-e"]
+    run([*editable, ".[hub]", *own, *extension["examples"]])
 
-    steps.run("Python packages", [*projects, extras], install)
+
+def install_test_packages():
+    run([pip(), "install", "--no-build-isolation", "--no-compile", "-e", ".[hub,test]"])
 
 
 def build_with_node(steps):
@@ -211,12 +215,11 @@ def build_with_node(steps):
 
     steps.run("proxy", [PROXY], install_proxy)
     locks = [EXTENSION / "package.json", EXTENSION / "package-lock.json"]
-    # Its folder is outside .venv and may have been removed by itself.
-    present = (EXTENSION / "node_modules" / ".package-lock.json").exists()
-    steps.run("JavaScript packages", [*locks, present or time.time()], fetch)
-    built = (EXTENSION / "shopfloor_lab" / "labextension" / "package.json").exists()
-    sources = [EXTENSION / name for name in BUILT_FROM]
-    steps.run("Lab panel", [*sources, built or time.time()], build)
+    # These two lie outside .venv, where somebody may have removed them.
+    fetched = EXTENSION / "node_modules" / ".package-lock.json"
+    steps.run("JavaScript packages", locks, fetch, made=fetched)
+    built = EXTENSION / "shopfloor_lab" / "labextension" / "package.json"
+    steps.run("Lab panel", [EXTENSION / name for name in BUILT_FROM], build, made=built)
 
 
 def install_extension():
