@@ -5,14 +5,14 @@ ONLY ?=
 SITE ?=
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help up test cluster bench lint images faults
+.PHONY: help need-python up test cluster bench lint
 
 help:
 	@echo "make up [SITE=site.toml]   start Shopfloor; without SITE on this machine alone, at 127.0.0.1:8000"
 	@echo "make test [ONLY=local]     all tests, with a real Slurm and a real browser; ONLY=local: without Slurm"
 	@echo "make cluster               a real Slurm on this machine, as root; Ctrl-C stops it"
 	@echo "make bench NAME=...        one of tests/benchmarks"
-	@echo "make lint | images | faults"
+	@echo "make lint                  ruff, prettier and tsc"
 
 up: need-python
 	@exec $(PYTHON) hub_config/bootstrap.py up $(if $(SITE),--site "$(SITE)")
@@ -28,3 +28,6 @@ bench: need-python
 
 lint: need-python
 	@exec $(PYTHON) hub_config/bootstrap.py lint
+
+need-python:
+	@command -v "$(PYTHON)" > /dev/null || { echo "shopfloor: there is no $(PYTHON); on Debian or Ubuntu: apt-get install python3 python3-venv" >&2; exit 1; }
