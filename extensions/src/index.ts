@@ -189,7 +189,11 @@ const examples: JupyterFrontEndPlugin<void> = {
       execute: () =>
         orNotify(async () => {
           const path = await api.examples();
-          await app.commands.execute('docmanager:open', { path });
+          // Returned for the launcher, which makes room for what its card opened.
+          const opened: unknown = await app.commands.execute(
+            'docmanager:open',
+            { path }
+          );
           if (app.commands.hasCommand('filebrowser:go-to-path')) {
             // The other notebooks lie in the same folder.
             await app.commands.execute('filebrowser:go-to-path', {
@@ -197,6 +201,7 @@ const examples: JupyterFrontEndPlugin<void> = {
               dontShowBrowser: true
             });
           }
+          return opened;
         })
     });
     launcher?.add({ command, category: 'Shopfloor', rank: 0 });
@@ -209,14 +214,15 @@ const examples: JupyterFrontEndPlugin<void> = {
 };
 
 /** Runs an order; a refusal becomes a notification where no row or form could show it. */
-async function orNotify(order: () => Promise<void>): Promise<void> {
+async function orNotify<T>(order: () => Promise<T>): Promise<T | undefined> {
   try {
-    await order();
+    return await order();
   } catch (error) {
     if (!(error instanceof Refusal)) {
       throw error;
     }
     Notification.error(error.message, { autoClose: false });
+    return undefined;
   }
 }
 

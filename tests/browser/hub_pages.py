@@ -1,0 +1,47 @@
+"""What a person does on the hub's pages: sign in, choose, start, wait, stop."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.cases import Case
+
+START_MS = 90_000
+
+
+class HubPages:
+    def __init__(self, page: Page, case: Case):
+        self.page, self.url = page, case.hub.url
+        self.passwords = case.passwords
+
+    def sign_in(self, person: str) -> None:
+        self.page.goto(f"{self.url}/")
+        self.page.get_by_label("Username").fill(person)
+        self.page.get_by_label("Password").fill(self.passwords[person])
+        self.page.get_by_role("button", name="Sign in").click()
+        expect(self.page).to_have_url(re.compile("/hub/(home|spawn)"))
+
+    def open_the_default(self) -> None:
+        """The large button on the home page."""
+        self.page.get_by_role("button", name="Open JupyterLab").click()
+
+    def choose(self, preset: str) -> None:
+        """Through *Change…* and the start form."""
+        self.page.get_by_role("link", name="Change…").click()
+        self.page.get_by_label(preset, exact=True).check()
+        self.page.get_by_role("button", name="Start", exact=True).click()
+
+    def see_it_wait(self) -> None:
+        expect(self.page.get_by_role("list", name="Progress")).to_be_visible()
+        expect(self.page.get_by_role("button", name="Cancel")).to_be_visible()
+
+    def wait_for_lab(self, person: str) -> None:
+        self.page.wait_for_url(re.compile(f"/user/{person}/lab"), timeout=START_MS)
+
+    def stop(self) -> None:
+        """The button on the home page; returns when the page offers to start again."""
+        self.page.goto(f"{self.url}/hub/home")
+        self.page.get_by_role("button", name="Stop", exact=True).click()
+        expect(self.page.get_by_role("button", name="Open JupyterLab")).to_be_visible()

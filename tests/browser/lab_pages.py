@@ -1,0 +1,166 @@
+"""What a person does in JupyterLab: open notebooks, run them to the end, start and use a cluster in *Jobs*."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+LAB_MS = 60_000
+CLUSTER_MS = 60_000
+NOTEBOOK_MS = 240_000
+
+
+class Lab:
+    def __init__(self, page: Page):
+        self.page = page
+        # Whatever else Lab shows, the launcher comes last.
+        expect(page.locator(".jp-Launcher").first).to_be_visible(timeout=LAB_MS)
+
+    def new_notebook(self) -> Notebook:
+        self.page.locator('.jp-LauncherCard[data-category="Notebook"]').first.click()
+        return self.shown_notebook()
+
+    def open_examples(self) -> Notebook:
+        """The launcher's card; opens the first example beside the list of the others."""
+        self.new_launcher()
+        self.page.locator('.jp-LauncherCard[title*="example"]:visible').click()
+        return self.shown_notebook("01-prepare-data-at-scale.ipynb")
+
+    def open_file(self, name: str) -> Notebook:
+        """One beside the files that the browser on the left shows."""
+        self.page.locator('.jp-SideBar [data-id="filebrowser"]').click()
+        self.page.locator(f'.jp-DirListing-item:has-text("{name}")').dblclick()
+        return self.shown_notebook(name)
+
+    def new_launcher(self) -> None:
+        if not self.page.locator(".jp-Launcher:visible").count():
+            self.page.locator('[data-command="launcher:create"]:visible').first.click()
+
+    def shown_notebook(self, name: str = "") -> Notebook:
+        if name:
+            tab = self.page.locator(".lm-DockPanel-tabBar .lm-mod-current", has_text=name)
+            expect(tab).to_be_visible()
+        panel = self.page.locator(".jp-NotebookPanel:visible")
+        expect(panel).to_have_count(1)
+        panel = self.page.locator(f"#{panel.get_attribute('id')}")
+        expect(panel.locator(".jp-Toolbar-kernelName")).to_contain_text("Python 3")
+        idle = panel.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+        expect(idle).to_be_visible()
+        return Notebook(self.page, panel)
+
+    def jobs(self) -> Jobs:
+        """The side panel *Jobs*, opened if it is not."""
+        panel = self.page.get_by_role("region", name="Jobs")
+        if not panel.is_visible():
+            self.page.locator('.jp-SideBar [data-id="shopfloor-jobs"]').click()
+        expect(panel).to_be_visible()
+        return Jobs(self.page, panel)
+
+
+class Notebook:
+    def __init__(self, page: Page, panel: Locator):
+        self.page, self.panel = page, panel
+        self.busy = panel.locator(".jp-InputPrompt", has_text="[*]")
+
+    def run_cell(self, source: str) -> str:
+        """Write into the active, empty cell and run it; what it printed."""
+        self.panel.locator(".jp-Cell.jp-mod-active .cm-content").click()
+        self.page.keyboard.insert_text(source)
+        self.page.keyboard.press("Shift+Enter")
+        printed = self.panel.locator(".jp-OutputArea-output").first
+        expect(printed).to_be_visible()
+        expect(self.busy).to_have_count(0)
+        return printed.inner_text()
+
+    def run_all(self) -> None:
+        """Returns when every cell has run; an error on the way fails here, with its text."""
+        self.page.get_by_role("menuitem", name="Run", exact=True).click()
+        self.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        self.wait_ran()
+
+    def wait_ran(self) -> None:
+        last = self.panel.locator(".jp-CodeCell .jp-InputPrompt").last
+        error = self.panel.locator('[data-mime-type="application/vnd.jupyter.stderr"]')
+        traceback = self.panel.locator(
+            '[data-mime-type="application/vnd.jupyter.error"], .jp-RenderedText[data-mime-type*="error"]'
+        )
+        done = re.compile(r"\[\d+\]")
+        expect(last.filter(has_text=done).or_(traceback).first).to_be_attached(timeout=NOTEBOOK_MS)
+        assert not traceback.count(), traceback.first.inner_text()
+        expect(self.busy).to_have_count(0)
+        assert not error.count(), error.first.inner_text()
+
+    def save(self) -> None:
+        self.page.keyboard.press("Control+s")
+        dirty = self.page.locator(".lm-DockPanel-tabBar .lm-mod-current.jp-mod-dirty")
+        expect(dirty).to_have_count(0)
+
+    def save_as(self, name: str) -> None:
+        """Lab asks for a name when a new notebook is saved for the first time."""
+        self.page.keyboard.press("Control+s")
+        dialog = self.page.locator(".jp-Dialog")
+        dialog.get_by_role("textbox").fill(name)
+        dialog.get_by_role("button", name="Rename and Save").click()
+        tab = self.page.locator(".lm-DockPanel-tabBar .lm-mod-current", has_text=name)
+        expect(tab).not_to_have_class(re.compile("jp-mod-dirty"))
+
+    def close(self) -> None:
+        """End its kernel and close its tab."""
+        self.page.get_by_role("menuitem", name="File", exact=True).click()
+        self.page.get_by_role("menuitem", name=re.compile("^Close and Shut Down Notebook")).click()
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        expect(self.panel).to_have_count(0)
+
+    def select(self, cell: str) -> None:
+        """Make the cell that holds this text the active one."""
+        found = self.panel.locator(".jp-Cell", has_text=cell).first
+        found.locator(".jp-InputPrompt, .jp-MarkdownOutput").first.click()
+        expect(found).to_have_class(re.compile("jp-mod-active"))
+
+    def show(self, cell: str) -> None:
+        """Scroll until the cell that holds this text stands at the top."""
+        found = self.panel.locator(".jp-Cell", has_text=cell).first
+        found.evaluate("node => node.scrollIntoView({block: 'start'})")
+
+
+class Jobs:
+    def __init__(self, page: Page, panel: Locator):
+        self.page, self.panel = page, panel
+        self.cluster = panel.get_by_test_id("shopfloor-cluster")
+
+    def start_cluster(self, name: str, workers: int, **fields: str) -> None:
+        """*New Dask cluster* with custom hardware: labels of fields without their limits, and values."""
+        self.panel.get_by_role("button", name="New Dask cluster").click()
+        dialog = self.page.get_by_role("dialog")
+        dialog.get_by_label("Name").fill(name)
+        dialog.get_by_label("Workers").fill(str(workers))
+        dialog.get_by_test_id("shopfloor-preset-custom").click()
+        for label, value in fields.items():
+            field = dialog.get_by_label(re.compile(f"^{label.replace('_', ' ')}"))
+            if field.evaluate("node => node.tagName") == "SELECT":
+                field.select_option(value)
+            else:
+                field.fill(value)
+        dialog.get_by_role("button", name="Start cluster").click()
+        expect(dialog).to_have_count(0)
+
+    def wait_connected(self, workers: int) -> None:
+        line = self.cluster.get_by_test_id("shopfloor-workers")
+        expect(line).to_contain_text(f"{workers} connected", timeout=CLUSTER_MS)
+
+    def use_in_notebook(self) -> None:
+        self.cluster.get_by_role("button", name="Use in notebook").click()
+
+    def stop_cluster(self) -> None:
+        """Stop it, and take what ended off the list."""
+        self.cluster.get_by_role("button", name="Stop cluster").click()
+        confirm = self.page.get_by_role("button", name="Stop it")
+        ended = self.panel.locator('[data-testid="shopfloor-cluster"][data-state="ended"]')
+        empty = self.panel.get_by_test_id("shopfloor-first-cluster")
+        gone = ended.or_(empty)
+        expect(confirm.or_(gone).first).to_be_visible()
+        if confirm.is_visible():
+            confirm.click()
+        expect(gone.first).to_be_visible(timeout=CLUSTER_MS)

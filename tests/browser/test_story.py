@@ -1,0 +1,165 @@
+"""The main job as one person lives it, in a real browser: from the login page to a trained model, on both schedulers."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.cases import Case
+from tests.cluster.cluster import Cluster
+from tests.cluster.layout import NODES
+from tests.harness import wait_until
+from tests.lab.reference import reference
+
+from .chromium import RESULTS, ROOT, window
+from .hub_pages import HubPages
+from .lab_pages import Lab
+from .leftovers import processes_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+TRAIN = "02-train-on-it.ipynb"
+# As in tests/lab/test_examples.py, which says why boosting alone is not exact.
+TOLERANCE = {"average": 1e-6, "median": 1e-6, "linear": 1e-6, "boosting": 1e-3}
+
+# What the kernel finds: which of the node's GPUs it can open. A device node without a driver behind
+# it answers ENXIO to whoever may open it, and EPERM to whom the job's cgroup keeps out.
+LOOK_AROUND = """\
+import errno, json, os, socket
+from pathlib import Path
+def may_open(device):
+    try:
+        os.close(os.open(device, os.O_RDWR))
+    except OSError as error:
+        return error.errno != errno.EPERM
+    return True
+print(json.dumps({
+    "host": socket.gethostname(),
+    "home": str(Path.home()),
+    "uid": os.getuid(),
+    "visible": os.environ.get("CUDA_VISIBLE_DEVICES"),
+    "may_open": [may_open(device) for device in DEVICES],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, Any]:
+    return reference()
+
+
+def test_on_one_machine_with_small_cpu(local_hub: Case, expected: dict[str, Any]):
+    with window(local_hub, "local") as page:
+        pages = HubPages(page, local_hub)
+        pages.sign_in("alice")
+        pages.open_the_default()
+        pages.see_it_wait()
+        pages.wait_for_lab("alice")
+        lab = Lab(page)
+        found = look_around(lab, [])
+        assert found["home"] == str(local_hub.home("alice"))
+        prepare_and_train(page, lab, "local", {"CPUs": "1", "Memory": "1 GB"})
+        pages.stop()
+    leaves_nothing(local_hub)
+    assert_as_in_one_process(local_hub, expected)
+
+
+@pytest.mark.slurm
+def test_on_slurm_with_one_gpu(slurm_hub: Case, expected: dict[str, Any]):
+    cluster, layout = slurm_hub.cluster, slurm_hub.cluster.layout
+    [node] = [node for node in NODES if node.name == slurm_hub.gpu_node]
+    # The first GPU goes to bob, so that alice's is not the one that anybody would get by default.
+    hold = [
+        "sbatch",
+        "--parsable",
+        "--partition=gpu",
+        "--gpus=a100:1",
+        "--mem=50",
+        "--output=/dev/null",
+    ]
+    other = cluster.run([*hold, "--wrap=exec sleep 600"], user="bob", check=True).stdout.strip()
+    wait_until(lambda: cluster.job_state(other) == "RUNNING", 30, "bob has a GPU")
+    with window(slurm_hub, "slurm") as page:
+        pages = HubPages(page, slurm_hub)
+        pages.sign_in("alice")
+        pages.choose("One GPU")
+        pages.see_it_wait()
+        pages.wait_for_lab("alice")
+        lab = Lab(page)
+        [server] = [job["id"] for job in cluster.jobs() if job["user"] == "alice"]
+        found = look_around(lab, [str(device) for device in layout.gpu_devices(node)])
+        granted = granted_gpus(cluster, server)
+        assert (found["host"], found["uid"]) == (node.name, pwd.getpwnam("alice").pw_uid)
+        assert len(granted) == 1 and granted != granted_gpus(cluster, other)
+        assert {n for n, open_to_her in enumerate(found["may_open"]) if open_to_her} == granted
+        # Slurm counts from 0 within the GPUs that a job's cgroup lets it see.
+        assert found["visible"] == "0"
+        prepare_and_train(page, lab, "slurm", {"CPUs": "1", "Memory": "1 GB", "Hardware": "cpu"})
+        pages.stop()
+    cluster.run(["scancel", other], check=True)
+    leaves_nothing(slurm_hub)
+    assert_as_in_one_process(slurm_hub, expected)
+
+
+def granted_gpus(cluster: Cluster, job: str) -> set[int]:
+    """Which of its node's GPUs Slurm gave the job."""
+    shown = cluster.run(["scontrol", "show", "job", "-d", job], check=True).stdout
+    [indices] = re.findall(r"GRES=gpu:a100:1\(IDX:([\d,-]+)\)", shown)
+    return {int(index) for index in indices.split(",")}
+
+
+def look_around(lab: Lab, devices: list[str]) -> dict[str, Any]:
+    """What the kernel of a new notebook says about where it runs."""
+    notebook = lab.new_notebook()
+    printed = notebook.run_cell(f"DEVICES = {devices!r}\n{LOOK_AROUND}")
+    notebook.save_as("where-am-i.ipynb")
+    notebook.close()
+    return json.loads(printed)
+
+
+def prepare_and_train(page: Page, lab: Lab, story: str, worker: dict[str, str]) -> None:
+    """Both examples, on a cluster of two workers that is started, used and stopped in the panel."""
+    prepare = lab.open_examples()
+    jobs = lab.jobs()
+    jobs.start_cluster("flights", workers=2, **worker)
+    jobs.wait_connected(2)
+    prepare.select("client = connect()")
+    jobs.use_in_notebook()
+    expect(prepare.panel.get_by_text("Cluster flights: 2 workers")).to_be_visible()
+    prepare.run_all()
+    prepare.save()
+    prepare.show("Is my GPU here?")
+    page.screenshot(path=RESULTS / f"{story}-lab.png")
+    prepare.show("Delays pile up during the day")
+    page.screenshot(path=RESULTS / f"{story}-lab2.png")
+    train = lab.open_file(TRAIN)
+    lab.jobs().use_in_notebook()
+    train.run_all()
+    page.screenshot(path=RESULTS / f"{story}-train.png")
+    train.save()
+    lab.jobs().stop_cluster()
+
+
+def leaves_nothing(case: Case) -> None:
+    case.wait_no_jobs()
+    wait_until(lambda: not processes_of(case, "alice"), 15, "no process of alice's is left")
+
+
+def assert_as_in_one_process(case: Case, expected: dict[str, Any]) -> None:
+    data = case.home("alice") / "shopfloor-data" / "flights"
+    summary = json.loads((data / "summary.json").read_text())
+    assert summary["prepare"] == expected["prepare"]
+    assert summary["train"]["rows"] == expected["train"]["rows"]
+    errors = summary["train"]["test_errors"]
+    assert errors.keys() == TOLERANCE.keys()
+    for model, tolerance in TOLERANCE.items():
+        alone = expected["train"]["test_errors"][model]
+        assert errors[model] == pytest.approx(alone, rel=tolerance), model
+    assert errors["boosting"]["rmse"] < errors["linear"]["rmse"] < errors["average"]["rmse"]
