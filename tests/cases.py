@@ -112,17 +112,18 @@ unix_group = "team-vision"
 """
 
 
-def slurm_case(cluster: Any, prefix: Path, extra: str = "") -> Case:
+def slurm_case(cluster: Any, prefix: Path, config: str = "") -> Case:
     """A hub as in production on the test cluster: an unprivileged user, and the helper through sudo."""
     cluster.allow_helper(prefix / "bin" / "shopfloor-helper")
     directory = Path(tempfile.mkdtemp(prefix="shopfloor-hub-"))
     directory.chmod(0o711)
     hub = HubProcess(
         directory,
-        slurm_site(cluster, prefix) + extra,
+        slurm_site(cluster, prefix),
         prefix,
         address=cluster.hub_address,
         user=cluster.state["service_user"],
+        config=config,
     )
     scheduler = scheduler_from({"type": "slurm", "conf": cluster.state["slurm_conf"]})
     return Case("slurm", hub.start(), scheduler, cluster.passwords, "gpu01", cluster)

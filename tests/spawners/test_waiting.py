@@ -1,0 +1,119 @@
+"""A server that waits in Slurm's queue: it outlives the hub, and can be cancelled before and after."""
+
+from __future__ import annotations
+
+import pytest
+import requests
+
+from tests.cases import Case
+from tests.harness import wait_until
+
+pytestmark = pytest.mark.slurm
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(slurm_hub: Case):
+    yield
+    slurm_hub.hub.stop_server("carol")
+    slurm_hub.cancel_all()
+
+
+def job_of(case: Case) -> str:
+    """The id of carol's job as the hub's database has it; empty before it is known."""
+    server = case.hub.server("carol") or {}
+    return ((server.get("state") or {}).get("shopfloor") or {}).get("job_id", "")
+
+
+def waits_again(case: Case, job: str) -> bool:
+    server = case.hub.server("carol")
+    return bool(server) and server["pending"] == "spawn" and job_of(case) == job
+
+
+@pytest.fixture
+def full_gpu_node(slurm_hub: Case):
+    """Somebody else's job holds all of gpu01's GPUs; call it to end that job."""
+    cluster = slurm_hub.cluster
+    command = [
+        "sbatch",
+        "--parsable",
+        "-p",
+        "gpu",
+        "--gres=gpu:a100:4",
+        "--time=30",
+        "--wrap=sleep 600",
+    ]
+    blocker = cluster.run(command, user="dave", check=True).stdout.strip()
+    wait_until(lambda: cluster.job_state(blocker) == "RUNNING", 30, "the blocking job runs")
+
+    def free() -> None:
+        cluster.run(["scancel", blocker])
+        cluster.wait_for_job(blocker)
+
+    yield free
+    free()
+
+
+def test_a_waiting_server_keeps_its_job_and_becomes_ready_after_a_kill(
+    slurm_hub: Case, full_gpu_node
+):
+    token = slurm_hub.hub.add_user("carol")
+    assert slurm_hub.hub.start_server("carol", {"preset": "one-gpu"}).status_code == 202
+    job = wait_until(lambda: job_of(slurm_hub), 20, "the job is submitted")
+    slurm_hub.hub.kill_hub()
+    slurm_hub.hub.start_hub()
+    wait_until(lambda: waits_again(slurm_hub, job), 30, "it waits again")
+    full_gpu_node()
+    slurm_hub.hub.wait_server("carol")
+    assert [one.id for one in slurm_hub.jobs()] == [job]
+    url = f"{slurm_hub.hub.url}/user/carol/api/status"
+    answer = requests.get(url, headers={"Authorization": f"token {token}"}, timeout=10)
+    assert answer.status_code == 200
+
+
+def test_a_waiting_server_can_be_cancelled_after_a_kill(slurm_hub: Case, full_gpu_node):
+    slurm_hub.hub.add_user("carol")
+    slurm_hub.hub.start_server("carol", {"preset": "one-gpu"})
+    job = wait_until(lambda: job_of(slurm_hub), 20, "the job is submitted")
+    slurm_hub.hub.kill_hub()
+    slurm_hub.hub.start_hub()
+    wait_until(lambda: waits_again(slurm_hub, job), 30, "it waits again")
+    assert slurm_hub.hub.stop_server("carol").status_code in (202, 204)
+    wait_until(lambda: job not in [one.id for one in slurm_hub.jobs()], 30, "the job is cancelled")
+
+
+def test_a_server_can_be_cancelled_while_it_waits_and_its_token_dies(
+    slurm_hub: Case, full_gpu_node
+):
+    slurm_hub.hub.add_user("carol")
+    slurm_hub.hub.start_server("carol", {"preset": "one-gpu"})
+    wait_until(lambda: job_of(slurm_hub), 20, "the job is submitted")
+    token = slurm_hub.hub.server("carol")["state"]["shopfloor"]["api_token"]
+    assert slurm_hub.hub.api("GET", "user", token=token).status_code == 200
+    assert slurm_hub.hub.stop_server("carol").status_code in (202, 204)
+    slurm_hub.wait_no_jobs()
+    wait_until(
+        lambda: slurm_hub.hub.api("GET", "user", token=token).status_code == 403,
+        20,
+        "the token is dead",
+    )
+
+
+def test_what_a_person_reads_while_waiting_is_slurms_reason(slurm_hub: Case, full_gpu_node):
+    token = slurm_hub.hub.add_user("carol")
+    slurm_hub.hub.start_server("carol", {"preset": "one-gpu"})
+    url = f"{slurm_hub.hub.url}/hub/api/users/carol/server/progress"
+    with requests.get(
+        url, headers={"Authorization": f"token {token}"}, stream=True, timeout=30
+    ) as events:
+        for line in events.iter_lines(decode_unicode=True):
+            if "what it needs is in use" in line or "others are before it" in line:
+                return
+    raise AssertionError("the stream ended without the reason")
+
+
+def test_the_text_of_a_refused_sbatch_reaches_the_person(slurm_hub: Case):
+    slurm_hub.hub.add_user("mallory")
+    answer = slurm_hub.hub.start_server("mallory", {"preset": "small-cpu"})
+    assert answer.status_code == 400, answer.text
+    assert "Invalid account" in answer.json()["message"]
+    assert slurm_hub.jobs() == []
