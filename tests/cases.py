@@ -15,6 +15,7 @@ from typing import Any
 from shopfloor_jobs.job import Seen
 from shopfloor_jobs.scheduler import Scheduler, scheduler_from
 
+from .cluster.site_file import tables
 from .harness import HubProcess, wait_until
 
 PASSWORDS = {"alice": "pass-of-alice", "bob": "pass-of-bob", "trainer": "pass-of-trainer"}
@@ -64,54 +65,6 @@ def local_case(directory: Path, extra: str = "") -> Case:
     return Case("local", hub.start(), scheduler, PASSWORDS)
 
 
-def slurm_site(cluster: Any, prefix: Path) -> str:
-    """The site file, but for ``[hub]``, of a hub on the test cluster."""
-    return f"""
-[site]
-name = "Test cluster"
-[scheduler]
-type = "slurm"
-conf = "{cluster.state["slurm_conf"]}"
-helper = "{prefix}/bin/shopfloor-helper"
-[login]
-admins = ["trainer"]
-[environments.jupyterlab]
-label = "JupyterLab"
-path = "{prefix}"
-[[partitions]]
-name = "cpu"
-label = "CPU nodes"
-[[partitions]]
-name = "gpu"
-label = "GPU nodes"
-[[presets]]
-name = "small-cpu"
-label = "Small CPU"
-cpus = 1
-memory = "2G"
-time = "2h"
-partition = "cpu"
-[[presets]]
-name = "one-gpu"
-label = "One GPU"
-cpus = 2
-memory = "3G"
-gpus = 1
-gpu_type = "a100"
-time = "2h"
-partition = "gpu"
-[[presets]]
-name = "whole-node"
-label = "Whole node"
-whole = true
-time = "2h"
-partition = "gpu"
-[[groups]]
-name = "team-vision"
-unix_group = "team-vision"
-"""
-
-
 def slurm_case(cluster: Any, prefix: Path, config: str = "") -> Case:
     """A hub as in production on the test cluster: an unprivileged user, and the helper through sudo."""
     cluster.allow_helper(prefix / "bin" / "shopfloor-helper")
@@ -119,7 +72,7 @@ def slurm_case(cluster: Any, prefix: Path, config: str = "") -> Case:
     directory.chmod(0o711)
     hub = HubProcess(
         directory,
-        slurm_site(cluster, prefix),
+        tables(cluster, prefix),
         prefix,
         address=cluster.hub_address,
         user=cluster.state["service_user"],

@@ -1,12 +1,10 @@
-"""The main job as one person lives it, in a real browser: from the login page to a trained model, on both schedulers."""
+"""The main job as one person lives it in a real browser: from the login page to a trained model, on both schedulers."""
 
 from __future__ import annotations
 
 import json
-import os
 import pwd
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +16,7 @@ from tests.cluster.layout import NODES
 from tests.harness import wait_until
 from tests.lab.reference import reference
 
-from .chromium import RESULTS, ROOT, window
+from .chromium import RESULTS, window
 from .hub_pages import HubPages
 from .lab_pages import Lab
 from .leftovers import processes_of

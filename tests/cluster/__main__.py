@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 
-from . import registry, requirements, service
+from tests.software import ensure_software
+
+from . import registry, requirements, service, site_file
 from .cluster import Cluster, remove
 from .errors import ClusterError
 from .layout import NODES, PEOPLE_GROUP, SERVICE_USER
@@ -44,7 +47,11 @@ def _up(name: str, detach: bool) -> int:
     )
     try:
         cluster.start()
-        print(_how_to_use(cluster, detach), flush=True)
+        print(
+            "… installing the software for its people; a minute or two the first time", flush=True
+        )
+        site = site_file.write(cluster, ensure_software())
+        print(_how_to_use(cluster, site, detach), flush=True)
         if detach:
             return 0
         # From here on signals are awaited, not handled: nothing can cut the stop short.
@@ -73,7 +80,7 @@ def _wait(cluster: Cluster) -> str | None:
     return None
 
 
-def _how_to_use(cluster: Cluster, detach: bool) -> str:
+def _how_to_use(cluster: Cluster, site: Path, detach: bool) -> str:
     state = cluster.state
     gpus = ", ".join(f"{node.gpus} x {node.gpu_type} on {node.name}" for node in NODES if node.gpus)
     people = ", ".join(
@@ -84,6 +91,7 @@ def _how_to_use(cluster: Cluster, detach: bool) -> str:
     return f"""
 The cluster {cluster.name} is up.
 
+  Shopfloor    make up SITE={site}
   Commands     export SLURM_CONF={state["slurm_conf"]}
                then for example: runuser -u alice -- srun -p gpu --gpus=a100:1 hostname
   Nodes        {", ".join(f"{name} {address}" for name, address in state["nodes"].items())}

@@ -6,10 +6,14 @@ import asyncio
 import errno
 import json
 import os
+import pwd
+import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -21,13 +25,15 @@ from shopfloor_jobs.processes import start_ticks
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import scheduler_from
 
-from tests.harness import free_ports, wait_until
+from tests.cases import slurm_site
+from tests.harness import CONFIG, free_ports, wait_until
 
 
 class Up:
     """A running `shopfloor up` on a site file of its own."""
 
-    def __init__(self, directory: Path, tables: str = ""):
+    def __init__(self, directory: Path, tables: str = "", python: Path = Path(sys.executable)):
+        self.python = python
         self.directory, self.output = directory, directory / "output.txt"
         self.port, internal, api = free_ports(3)
         self.site = directory / "site.toml"
@@ -38,7 +44,7 @@ class Up:
 
     @property
     def command(self) -> list[str]:
-        return [sys.executable, "-m", "shopfloor_hub.cli", "up", "--site", str(self.site)]
+        return [str(self.python), "-m", "shopfloor_hub.cli", "up", "--site", str(self.site)]
 
     def start(self) -> Up:
         with self.output.open("w") as file:
@@ -225,3 +231,65 @@ def test_the_proxys_token_is_kept_and_private(tmp_path):
     token = state.proxy_token(site)
     assert state.proxy_token(site) == token
     assert state.proxy_file(site).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.fixture
+def on_slurm(slurm_cluster, software):
+    """What `make up SITE=…` needs on the test cluster: a place that the hub's user may read."""
+    slurm_cluster.allow_helper(software / "bin" / "shopfloor-helper")
+    directory = Path(tempfile.mkdtemp(prefix="shopfloor-up-"))
+    directory.chmod(0o755)
+    token = secrets.token_hex(16)
+    tables = f'internal_address = "{slurm_cluster.hub_address}"\n' + slurm_site(
+        slurm_cluster, software
+    )
+    one = Up(directory, tables, python=software / "bin" / "python")
+    (directory / "jupyterhub_config.py").write_text(CONFIG.read_text())
+    extra = directory / "jupyterhub_config.d"
+    extra.mkdir()
+    (extra / "tests.py").write_text(
+        f"c.JupyterHub.services = [{{'name': 'tests', 'api_token': {token!r}}}]\n"
+        "c.JupyterHub.load_roles = [{'name': 'tests', 'services': ['tests'],"
+        " 'scopes': ['admin:users', 'admin:servers']}]\n"
+    )
+    yield one, {"Authorization": f"token {token}"}
+    if one.process.poll() is None:
+        one.stop()
+    shutil.rmtree(directory)
+
+
+@pytest.mark.slurm
+def test_on_a_cluster_the_hub_is_unprivileged_and_ctrl_c_cancels_no_job(on_slurm, slurm_cluster):
+    one, headers = on_slurm
+    one.start()
+    service_user = pwd.getpwnam(slurm_cluster.state["service_user"]).pw_uid
+    assert {Path(f"/proc/{pid}").stat().st_uid for pid in one.children()} == {service_user}
+    api = f"http://127.0.0.1:{one.port}/hub/api/users/alice"
+    assert requests.post(api, headers=headers, timeout=10).status_code == 201
+    options = {"preset": "small-cpu"}
+    answer = requests.post(f"{api}/server", headers=headers, json=options, timeout=30)
+    assert answer.status_code in (201, 202), answer.text
+    scheduler = scheduler_from({"type": "slurm", "conf": slurm_cluster.state["slurm_conf"]})
+
+    def living() -> list[str]:
+        return [
+            job.id for job in asyncio.run(scheduler.look()) if job.alive and job.owner == "alice"
+        ]
+
+    wait_until(living, 30, "alice's job is there", pause=0.2)
+    before, children = living(), one.children()
+    try:
+        assert one.stop() == 0
+        assert not [pid for pid in children if start_ticks(pid)]
+        assert living() == before
+    finally:
+        for job in before:
+            slurm_cluster.run(["scancel", job])
+        wait_until(lambda: not living(), 60, "alice's job is gone", pause=0.2)
+
+
+def test_a_missing_service_user_is_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    tables = "user = 'nobody-here'\n[scheduler]\ntype = 'slurm'\nhelper = '/opt/helper'\n"
+    assert cli.main(["up", "--site", str(Up(tmp_path, tables).site)]) == 1
+    assert "hub.user: there is no Unix user 'nobody-here'" in capsys.readouterr().err

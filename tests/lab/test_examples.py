@@ -17,10 +17,11 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "extensions" / "shopfloor_lab" / "examples"
 PREPARE, TRAIN = "01-prepare-data-at-scale.ipynb", "02-train-on-it.ipynb"
 
-# xgboost finds the borders of its histogram bins in summaries of the data. On a cluster each
-# worker summarises its own partitions and the summaries are merged, so borders, and then trees,
-# differ a little from those of one process, and with the partitions that each worker got.
-BOOSTING_TOLERANCE = 0.01  # relative
+# Here 2 and 3 workers gave the error of one process to 12 digits. xgboost does not promise that:
+# workers summarise their own partitions to find the borders of histogram bins, and sums are added
+# in another order, either of which can move a split. A tenth of a percent is 0.04 minutes of RMSE,
+# a fifteenth of what separates boosting from the linear model.
+BOOSTING_TOLERANCE = 0.001  # relative
 
 
 def _load_reference() -> Any:
@@ -135,8 +136,4 @@ def test_a_notebook_is_kept_clean(name):
 @pytest.mark.parametrize("name", [PREPARE, TRAIN])
 def test_every_code_cell_is_introduced_in_words(name):
     kinds = [cell.cell_type for cell in nbformat.read(EXAMPLES / name, as_version=4).cells]
-    assert all(
-        before == "markdown"
-        for before, kind in pairwise(kinds)
-        if kind == "code"
-    )
+    assert all(before == "markdown" for before, kind in pairwise(kinds) if kind == "code")

@@ -1,0 +1,39 @@
+"""Whoever allows no JavaScript can still sign in, choose a preset and start JupyterLab, on both schedulers."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.cases import Case
+
+from .chromium import window
+from .hub_pages import HubPages
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_preset_starts_a_server_without_javascript(case: Case):
+    label, preset = ("One GPU", "one-gpu") if case.gpu_node else ("Small CPU", "small")
+    with window(case, f"{case.name}-without-scripts", java_script=False) as page:
+        pages = HubPages(page, case)
+        pages.sign_in("bob")
+        pages.choose(label)
+        pages.see_it_wait()
+        server = case.hub.wait_server("bob")
+    assert server["user_options"]["preset"] == preset
+    [job] = case.jobs()
+    assert job.node == case.gpu_node or case.name == "local"
+    case.hub.stop_server("bob")
+    case.wait_no_jobs()
+
+
+def test_what_this_machine_does_not_have_cannot_be_chosen(local_hub: Case):
+    with window(local_hub, "local-without-gpu", java_script=False) as page:
+        pages = HubPages(page, local_hub)
+        pages.sign_in("trainer")
+        page.get_by_role("link", name="Change…").click()
+        expect(page.get_by_label("Small CPU", exact=True)).to_be_checked()
+        gpu = page.get_by_label("One GPU", exact=True)
+        expect(gpu).to_be_disabled()
+        expect(gpu).to_have_accessible_description("GPU")
