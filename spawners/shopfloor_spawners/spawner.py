@@ -88,6 +88,11 @@ class ShopfloorSpawner(BatchSpawnerBase):
 
         return options_from_checked_form
 
+    @default("apply_user_options")
+    def _options_are_applied_by_start(self) -> Any:
+        # Without a hook JupyterHub warns at every start that the options were not handled.
+        return lambda spawner, options: None
+
     @property
     def view(self) -> View:
         key = repr(sorted(self.scheduler_config.items()))

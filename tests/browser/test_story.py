@@ -146,8 +146,11 @@ def prepare_and_train(page: Page, lab: Lab, story: str, worker: dict[str, str]) 
 
 
 def leaves_nothing(case: Case) -> None:
+    """No job, no process, and nothing in the hub's log that an administrator would have to ask about."""
     case.wait_no_jobs()
     wait_until(lambda: not processes_of(case, "alice"), 15, "no process of alice's is left")
+    complaints = re.findall(r"^(?:\[[WEC] .*|Traceback.*)$", case.hub.log.read_text(), re.MULTILINE)
+    assert complaints == []
 
 
 def assert_as_in_one_process(case: Case, expected: dict[str, Any]) -> None:

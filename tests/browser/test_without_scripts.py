@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
 
 from tests.cases import Case
 
@@ -26,14 +25,3 @@ def test_a_preset_starts_a_server_without_javascript(case: Case):
     assert job.node == case.gpu_node or case.name == "local"
     case.hub.stop_server("bob")
     case.wait_no_jobs()
-
-
-def test_what_this_machine_does_not_have_cannot_be_chosen(local_hub: Case):
-    with window(local_hub, "local-without-gpu", java_script=False) as page:
-        pages = HubPages(page, local_hub)
-        pages.sign_in("trainer")
-        page.get_by_role("link", name="Change…").click()
-        expect(page.get_by_label("Small CPU", exact=True)).to_be_checked()
-        gpu = page.get_by_label("One GPU", exact=True)
-        expect(gpu).to_be_disabled()
-        expect(gpu).to_have_accessible_description("GPU")
