@@ -180,7 +180,7 @@ def _proxy(site: Site) -> Child:
 
 
 def _hub(site: Site) -> Child:
-    command = [sys.executable, "-m", "jupyterhub", "-f", str(config_file())]
+    command = [sys.executable, "-m", "jupyterhub", "-f", str(config_file(site))]
     env = _environment()
     env.pop("SHOPFLOOR_SITE", None)
     if site.file:
@@ -188,13 +188,15 @@ def _hub(site: Site) -> Child:
     return Child("hub", command, env, _logs(site) / "hub.log")
 
 
-def config_file() -> Path:
-    """JupyterHub's configuration: beside the package in a checkout, in it when installed."""
-    package = Path(__file__).parent
-    for directory in (package.parent, package):
+def config_file(site: Site) -> Path:
+    """JupyterHub's configuration: the administrator's copy beside the site file, else that of the checkout."""
+    checkout = Path(__file__).parents[1]
+    for directory in (site.file.parent if site.file else checkout, checkout):
         if (path := directory / "jupyterhub_config.py").exists():
             return path
-    raise Stopped(f"jupyterhub_config.py is neither in {package} nor in {package.parent}")
+    raise Stopped(
+        "jupyterhub_config.py is missing; copy it from Shopfloor's sources to beside the site file"
+    )
 
 
 def _logs(site: Site) -> Path:

@@ -92,3 +92,20 @@ def test_a_hub_that_is_not_wholly_configured_does_not_start(tmp_path: Path, text
     assert done.returncode == 1
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def log_in(hub, name: str, password: str) -> int:
+    """The status after the login form was sent and redirects were followed."""
+    session = requests.Session()
+    session.headers["Sec-Fetch-Mode"] = "navigate"
+    page = f"{hub.url}/hub/login"
+    session.get(page, timeout=10)
+    form = {"username": name, "password": password, "_xsrf": session.cookies["_xsrf"]}
+    return session.post(page, data=form, timeout=30).status_code
+
+
+def test_people_log_in_with_their_own_password_only(case):
+    assert log_in(case.hub, "alice", case.passwords["alice"]) == 200
+    assert log_in(case.hub, "alice", case.passwords["bob"]) == 403
+    assert log_in(case.hub, "bob", "") == 403
+    assert log_in(case.hub, "root", case.passwords["alice"]) == 403
