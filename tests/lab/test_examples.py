@@ -17,11 +17,12 @@ HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "extensions" / "shopfloor_lab" / "examples"
 PREPARE, TRAIN = "01-prepare-data-at-scale.ipynb", "02-train-on-it.ipynb"
 
-# Here 2 and 3 workers gave the error of one process to 12 digits. xgboost does not promise that:
-# workers summarise their own partitions to find the borders of histogram bins, and sums are added
-# in another order, either of which can move a split. A tenth of a percent is 0.04 minutes of RMSE,
-# a fifteenth of what separates boosting from the linear model.
-BOOSTING_TOLERANCE = 0.001  # relative
+# The sums over partitions are added in another order on a cluster, so their last digits differ. Most
+# runs choose the same splits all the same, and agree to 12 digits; now and then two splits are so
+# nearly equal that another one wins, and the trees after it differ too. Differences seen: from
+# 1e-5 to a little over 1e-3, with 1 to 3 workers and, in one process, with shuffled rows. Half a percent
+# leaves room, and is a third of what separates boosting from the linear model (1.5 % of RMSE).
+BOOSTING_TOLERANCE = 0.005  # relative
 
 
 def _load_reference() -> Any:
