@@ -32,6 +32,9 @@ def apply(c: Any, site: Site) -> None:
     c.ShopfloorSpawner.make_offer = offers.make
     c.ShopfloorSpawner.make_command = make_command
     c.ShopfloorSpawner.node_environment = network(site)
+    if site.scheduler.type == "local":
+        # The hub is on the same machine, and nobody else has business with a server's port.
+        c.ShopfloorSpawner.ip = "127.0.0.1"
     c.Spawner.environment = {FOLDERS: folders_of(site)}
     c.Spawner.start_timeout = LONGEST_QUEUE
     c.JupyterHub.tornado_settings.update(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import requests
 
@@ -61,3 +63,20 @@ def test_a_server_that_is_still_starting_can_be_stopped_and_leaves_nothing(case:
     case.hub.wait_server("bob")
     case.hub.stop_server("bob")
     case.wait_no_jobs()
+
+
+def test_on_one_machine_a_server_listens_to_this_machine_alone(local_hub: Case):
+    local_hub.hub.add_user("alice")
+    local_hub.hub.start_server("alice")
+    local_hub.hub.wait_server("alice")
+    port = local_hub.hub.server("alice")["state"]["shopfloor"]["port"]
+    # proc(5): address and port in hexadecimal, the address in the machine's byte order; 0A is LISTEN.
+    sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    addresses = {
+        local.split(":")[0]
+        for _, local, _, state, *_ in sockets
+        if state == "0A" and int(local.split(":")[1], 16) == port
+    }
+    assert addresses == {"0100007F"}
+    local_hub.hub.stop_server("alice")
+    local_hub.wait_no_jobs()
