@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +12,9 @@ import pytest
 from distributed import LocalCluster
 from nbclient import NotebookClient
 
-HERE = Path(__file__).parent
-EXAMPLES = HERE.parents[1] / "extensions" / "shopfloor_lab" / "examples"
+from tests.lab.reference import reference
+
+EXAMPLES = Path(__file__).parents[2] / "extensions" / "shopfloor_lab" / "examples"
 PREPARE, TRAIN = "01-prepare-data-at-scale.ipynb", "02-train-on-it.ipynb"
 
 # The sums over partitions are added in another order on a cluster, so their last digits differ. Most
@@ -23,13 +23,6 @@ PREPARE, TRAIN = "01-prepare-data-at-scale.ipynb", "02-train-on-it.ipynb"
 # 1e-5 to a little over 1e-3, with 1 to 3 workers and, in one process, with shuffled rows. Half a percent
 # leaves room, and is a third of what separates boosting from the linear model (1.5 % of RMSE).
 BOOSTING_TOLERANCE = 0.005  # relative
-
-
-def _load_reference() -> Any:
-    spec = importlib.util.spec_from_file_location("reference", HERE / "reference.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _connecting_cell(cluster: LocalCluster) -> nbformat.NotebookNode:
@@ -79,7 +72,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, Any]:
-    return _load_reference().reference()
+    return reference()
 
 
 def test_row_counts_and_missing_values_equal_those_of_pandas(executed, expected):
