@@ -29,5 +29,8 @@ bench: need-python
 lint: need-python
 	@exec $(PYTHON) hub_config/bootstrap.py lint
 
+images: need-python
+	@exec $(PYTHON) images/build.py
+
 need-python:
 	@command -v "$(PYTHON)" > /dev/null || { echo "shopfloor: there is no $(PYTHON); on Debian or Ubuntu: apt-get install python3 python3-venv" >&2; exit 1; }
