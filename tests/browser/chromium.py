@@ -27,7 +27,7 @@ ARGUMENTS = [
 
 
 @contextmanager
-def window(case: Case, story: str, java_script: bool = True) -> Iterator[Page]:
+def window(case: Case, story: str, person: str, java_script: bool = True) -> Iterator[Page]:
     """A page of 1400 by 900 pixels; waits and clicks fail after 30 s unless they say otherwise.
 
     While it is open, Playwright's event loop runs in this thread: nothing may call `asyncio.run`.
@@ -46,16 +46,16 @@ def window(case: Case, story: str, java_script: bool = True) -> Iterator[Page]:
         try:
             yield page
         except BaseException:
-            _keep(page, case, story, console)
+            _keep(page, case, story, person, console)
             raise
         finally:
             browser.close()
 
 
-def _keep(page: Page, case: Case, story: str, console: list[str]) -> None:
+def _keep(page: Page, case: Case, story: str, person: str, console: list[str]) -> None:
     log = case.hub.log.read_text(errors="replace").splitlines()
     logs = ["== hub", *log[-200:], "== browser", f"at {page.url}", *console[-100:]]
-    for output in sorted(case.home("alice").glob(".local/share/shopfloor/jobs/*/output-*.log")):
+    for output in sorted(case.home(person).glob(".local/share/shopfloor/jobs/*/output-*.log")):
         logs += [f"== {output}", *output.read_text(errors="replace").splitlines()[-100:]]
     (RESULTS / f"{story}-failed.log").write_text("\n".join(logs) + "\n")
     try:

@@ -10,6 +10,15 @@ LAB_MS = 60_000
 CLUSTER_MS = 60_000
 NOTEBOOK_MS = 240_000
 
+# Cells out of view have a guessed height until they were seen, so the first scroll misses.
+SETTLED = """cell => {
+  cell.scrollIntoView({block: 'start'});
+  const before = cell.getBoundingClientRect().top;
+  return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(
+    () => done(cell.getBoundingClientRect().top === before && cell === globalThis.shownBefore
+      || void (globalThis.shownBefore = cell)))));
+}"""
+
 
 class Lab:
     def __init__(self, page: Page):
@@ -96,16 +105,7 @@ class Notebook:
         dirty = self.page.locator(".lm-DockPanel-tabBar .lm-mod-current.jp-mod-dirty")
         expect(dirty).to_have_count(0)
 
-    def save_as(self, name: str) -> None:
-        """Lab asks for a name when a new notebook is saved for the first time."""
-        self.page.keyboard.press("Control+s")
-        dialog = self.page.locator(".jp-Dialog")
-        dialog.get_by_role("textbox").fill(name)
-        dialog.get_by_role("button", name="Rename and Save").click()
-        tab = self.page.locator(".lm-DockPanel-tabBar .lm-mod-current", has_text=name)
-        expect(tab).not_to_have_class(re.compile("jp-mod-dirty"))
-
-    def close(self) -> None:
+    def close_unsaved(self) -> None:
         """End its kernel and close its tab."""
         self.page.get_by_role("menuitem", name="File", exact=True).click()
         self.page.get_by_role("menuitem", name=re.compile("^Close and Shut Down Notebook")).click()
@@ -118,10 +118,12 @@ class Notebook:
         found.locator(".jp-InputPrompt, .jp-MarkdownOutput").first.click()
         expect(found).to_have_class(re.compile("jp-mod-active"))
 
-    def show(self, cell: str) -> None:
-        """Scroll until the cell that holds this text stands at the top."""
-        found = self.panel.locator(".jp-Cell", has_text=cell).first
-        found.evaluate("node => node.scrollIntoView({block: 'start'})")
+    def show(self, text: str, output: bool = False) -> None:
+        """Scroll until the cell that holds this text, or its output, stands at the top."""
+        found = self.panel.locator(".jp-Cell", has_text=text).first
+        if output:
+            found = found.locator(".jp-Cell-outputWrapper")
+        self.page.wait_for_function(SETTLED, arg=found.element_handle())
 
 
 class Jobs:
@@ -148,6 +150,11 @@ class Jobs:
     def wait_connected(self, workers: int) -> None:
         line = self.cluster.get_by_test_id("shopfloor-workers")
         expect(line).to_contain_text(f"{workers} connected", timeout=CLUSTER_MS)
+
+    def unfold_workers(self, workers: int) -> None:
+        self.cluster.get_by_test_id("shopfloor-workers").get_by_role("button").click()
+        rows = self.cluster.get_by_role("list", name="Workers", exact=True).get_by_role("listitem")
+        expect(rows).to_have_count(workers)
 
     def use_in_notebook(self) -> None:
         self.cluster.get_by_role("button", name="Use in notebook").click()

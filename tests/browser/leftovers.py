@@ -1,11 +1,21 @@
-"""Which processes of a person a story left behind, on this machine or on the nodes of its cluster."""
+"""What a person's earlier visits left in their home, and which processes a story left on its machine or nodes."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from tests.cases import Case
 from tests.cluster.layout import NODES
+
+# Lab's open tabs, the examples, their results, and the records of jobs.
+TRACES = (".jupyter/lab", "shopfloor-examples", "shopfloor-data", ".local/share/shopfloor")
+
+
+def forget_earlier_visits(case: Case, person: str) -> None:
+    """Homes outlive a test run as long as any test cluster of this machine is up."""
+    for trace in TRACES:
+        shutil.rmtree(case.home(person) / trace, ignore_errors=True)
 
 
 def processes_of(case: Case, person: str) -> list[str]:

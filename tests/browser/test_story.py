@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import pwd
 import re
+import shutil
 from typing import Any
 
 import pytest
@@ -16,13 +18,15 @@ from tests.cluster.layout import NODES
 from tests.harness import wait_until
 from tests.lab.reference import reference
 
-from .chromium import RESULTS, window
+from .chromium import RESULTS, ROOT, window
 from .hub_pages import HubPages
 from .lab_pages import Lab
-from .leftovers import processes_of
+from .leftovers import forget_earlier_visits, processes_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
+# No other test opens Lab as her.
+PERSON = "judy"
 TRAIN = "02-train-on-it.ipynb"
 # As in tests/lab/test_examples.py, which says why boosting alone is not exact.
 TOLERANCE = {"average": 1e-6, "median": 1e-6, "linear": 1e-6, "boosting": 1e-3}
@@ -54,7 +58,7 @@ def expected() -> dict[str, Any]:
 
 
 def test_on_one_machine_with_small_cpu(local_hub: Case, expected: dict[str, Any]):
-    with window(local_hub, "local") as page:
+    with window(local_hub, "local", "alice") as page:
         pages = HubPages(page, local_hub)
         pages.sign_in("alice")
         pages.open_the_default()
@@ -65,15 +69,16 @@ def test_on_one_machine_with_small_cpu(local_hub: Case, expected: dict[str, Any]
         assert found["home"] == str(local_hub.home("alice"))
         prepare_and_train(page, lab, "local", {"CPUs": "1", "Memory": "1 GB"})
         pages.stop()
-    leaves_nothing(local_hub)
-    assert_as_in_one_process(local_hub, expected)
+    leaves_nothing(local_hub, "alice")
+    assert_as_in_one_process(local_hub, "alice", expected)
 
 
 @pytest.mark.slurm
 def test_on_slurm_with_one_gpu(slurm_hub: Case, expected: dict[str, Any]):
     cluster, layout = slurm_hub.cluster, slurm_hub.cluster.layout
+    forget_earlier_visits(slurm_hub, PERSON)
     [node] = [node for node in NODES if node.name == slurm_hub.gpu_node]
-    # The first GPU goes to bob, so that alice's is not the one that anybody would get by default.
+    # The first GPU goes to bob, so that hers is not the one that anybody would get by default.
     hold = [
         "sbatch",
         "--parsable",
@@ -84,17 +89,17 @@ def test_on_slurm_with_one_gpu(slurm_hub: Case, expected: dict[str, Any]):
     ]
     other = cluster.run([*hold, "--wrap=exec sleep 600"], user="bob", check=True).stdout.strip()
     wait_until(lambda: cluster.job_state(other) == "RUNNING", 30, "bob has a GPU")
-    with window(slurm_hub, "slurm") as page:
+    with window(slurm_hub, "slurm", PERSON) as page:
         pages = HubPages(page, slurm_hub)
-        pages.sign_in("alice")
+        pages.sign_in(PERSON)
         pages.choose("One GPU")
         pages.see_it_wait()
-        pages.wait_for_lab("alice")
+        pages.wait_for_lab(PERSON)
         lab = Lab(page)
-        [server] = [job["id"] for job in cluster.jobs() if job["user"] == "alice"]
+        [server] = [job["id"] for job in cluster.jobs() if job["user"] == PERSON]
         found = look_around(lab, [str(device) for device in layout.gpu_devices(node)])
         granted = granted_gpus(cluster, server)
-        assert (found["host"], found["uid"]) == (node.name, pwd.getpwnam("alice").pw_uid)
+        assert (found["host"], found["uid"]) == (node.name, pwd.getpwnam(PERSON).pw_uid)
         assert len(granted) == 1 and granted != granted_gpus(cluster, other)
         assert {n for n, open_to_her in enumerate(found["may_open"]) if open_to_her} == granted
         # Slurm counts from 0 within the GPUs that a job's cgroup lets it see.
@@ -102,8 +107,8 @@ def test_on_slurm_with_one_gpu(slurm_hub: Case, expected: dict[str, Any]):
         prepare_and_train(page, lab, "slurm", {"CPUs": "1", "Memory": "1 GB", "Hardware": "cpu"})
         pages.stop()
     cluster.run(["scancel", other], check=True)
-    leaves_nothing(slurm_hub)
-    assert_as_in_one_process(slurm_hub, expected)
+    leaves_nothing(slurm_hub, PERSON)
+    assert_as_in_one_process(slurm_hub, PERSON, expected)
 
 
 def granted_gpus(cluster: Cluster, job: str) -> set[int]:
@@ -117,8 +122,7 @@ def look_around(lab: Lab, devices: list[str]) -> dict[str, Any]:
     """What the kernel of a new notebook says about where it runs."""
     notebook = lab.new_notebook()
     printed = notebook.run_cell(f"DEVICES = {devices!r}\n{LOOK_AROUND}")
-    notebook.save_as("where-am-i.ipynb")
-    notebook.close()
+    notebook.close_unsaved()
     return json.loads(printed)
 
 
@@ -133,10 +137,13 @@ def prepare_and_train(page: Page, lab: Lab, story: str, worker: dict[str, str]) 
     expect(prepare.panel.get_by_text("Cluster flights: 2 workers")).to_be_visible()
     prepare.run_all()
     prepare.save()
-    prepare.show("Is my GPU here?")
-    page.screenshot(path=RESULTS / f"{story}-lab.png")
+    jobs.unfold_workers(2)
     prepare.show("Delays pile up during the day")
-    page.screenshot(path=RESULTS / f"{story}-lab2.png")
+    page.screenshot(path=RESULTS / f"{story}-plots.png")
+    prepare.show("This notebook runs on", output=True)
+    page.screenshot(path=RESULTS / f"{story}-lab.png")
+    if story == "slurm" and os.environ.get("SHOPFLOOR_SCREENSHOT"):
+        shutil.copyfile(RESULTS / f"{story}-lab.png", ROOT / "docs" / "lab.png")
     train = lab.open_file(TRAIN)
     lab.jobs().use_in_notebook()
     train.run_all()
@@ -145,16 +152,16 @@ def prepare_and_train(page: Page, lab: Lab, story: str, worker: dict[str, str]) 
     lab.jobs().stop_cluster()
 
 
-def leaves_nothing(case: Case) -> None:
+def leaves_nothing(case: Case, person: str) -> None:
     """No job, no process, and nothing in the hub's log that an administrator would have to ask about."""
     case.wait_no_jobs()
-    wait_until(lambda: not processes_of(case, "alice"), 15, "no process of alice's is left")
+    wait_until(lambda: not processes_of(case, person), 15, f"no process of {person}'s is left")
     complaints = re.findall(r"^(?:\[[WEC] .*|Traceback.*)$", case.hub.log.read_text(), re.MULTILINE)
     assert complaints == []
 
 
-def assert_as_in_one_process(case: Case, expected: dict[str, Any]) -> None:
-    data = case.home("alice") / "shopfloor-data" / "flights"
+def assert_as_in_one_process(case: Case, person: str, expected: dict[str, Any]) -> None:
+    data = case.home(person) / "shopfloor-data" / "flights"
     summary = json.loads((data / "summary.json").read_text())
     assert summary["prepare"] == expected["prepare"]
     assert summary["train"]["rows"] == expected["train"]["rows"]

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 def test_a_preset_starts_a_server_without_javascript(case: Case):
     label, preset = ("One GPU", "one-gpu") if case.gpu_node else ("Small CPU", "small")
-    with window(case, f"{case.name}-without-scripts", java_script=False) as page:
+    with window(case, f"{case.name}-without-scripts", "bob", java_script=False) as page:
         pages = HubPages(page, case)
         pages.sign_in("bob")
         pages.choose(label)
