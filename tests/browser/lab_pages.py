@@ -10,13 +10,12 @@ LAB_MS = 60_000
 CLUSTER_MS = 60_000
 NOTEBOOK_MS = 240_000
 
-# Cells out of view have a guessed height until they were seen, so the first scroll misses.
-SETTLED = """cell => {
-  cell.scrollIntoView({block: 'start'});
-  const before = cell.getBoundingClientRect().top;
-  return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(
-    () => done(cell.getBoundingClientRect().top === before && cell === globalThis.shownBefore
-      || void (globalThis.shownBefore = cell)))));
+# Cells out of view have a guessed height until they were seen, so one scroll may miss.
+AT_THE_TOP = """part => {
+  const top = part.closest('.jp-WindowedPanel-outer').getBoundingClientRect().top;
+  const there = Math.abs(part.getBoundingClientRect().top - top) < 5;
+  if (!there) part.scrollIntoView({block: 'start'});
+  return there;
 }"""
 
 
@@ -123,7 +122,7 @@ class Notebook:
         found = self.panel.locator(".jp-Cell", has_text=text).first
         if output:
             found = found.locator(".jp-Cell-outputWrapper")
-        self.page.wait_for_function(SETTLED, arg=found.element_handle())
+        self.page.wait_for_function(AT_THE_TOP, arg=found.element_handle(), polling=200)
 
 
 class Jobs:
