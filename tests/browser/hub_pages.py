@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.cases import Case
 
 START_MS = 90_000
+STOP_MS = 30_000
 
 
 class HubPages:
@@ -44,4 +45,5 @@ class HubPages:
         """The button on the home page; returns when the page offers to start again."""
         self.page.goto(f"{self.url}/hub/home")
         self.page.get_by_role("button", name="Stop", exact=True).click()
-        expect(self.page.get_by_role("button", name="Open JupyterLab")).to_be_visible()
+        again = self.page.get_by_role("button", name="Open JupyterLab")
+        expect(again).to_be_visible(timeout=STOP_MS)
