@@ -60,7 +60,7 @@ def main() -> None:
     print(
         f"""
 image  {NAME}
-size   {size / 1e6:.0f} MB unpacked
+size   {size} unpacked
 push   {command} push {NAME} docker://REGISTRY/NAME:TAG
 file   {command} push {NAME} oci-archive:shopfloor-lab.tar
        A site with Apptainer goes on with: apptainer build shopfloor-lab.sif oci-archive:shopfloor-lab.tar

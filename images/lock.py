@@ -10,9 +10,10 @@ import re
 import subprocess
 import sys
 import tempfile
-import tomllib
 import venv
 from pathlib import Path
+
+import tomllib
 
 IMAGES = Path(__file__).resolve().parent
 EXTENSION = IMAGES.parent / "extensions" / "pyproject.toml"

@@ -58,10 +58,9 @@ class Storage:
             return ""
         return (json.loads(done.stdout)["OCIv1"]["config"].get("Labels") or {}).get(name, "")
 
-    def size(self, image: str) -> int:
-        """Bytes of the image's file system as it lies unpacked."""
-        with self.container(image) as (_, root):
-            return int(run(["du", "--summarize", "--bytes", str(root)]).split()[0])
+    def size(self, image: str) -> str:
+        """How large an image lies unpacked, in words such as "1.2 GB"."""
+        return run([*self.buildah(), "images", "--format={{.Size}}", image]).strip()
 
     @contextlib.contextmanager
     def container(self, image: str) -> Iterator[tuple[str, Path]]:

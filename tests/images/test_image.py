@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -254,10 +255,7 @@ def test_no_address_of_this_machines_package_hosts_is_left_inside(image: Inside)
         and any(a in path.read_bytes() for a in addresses)
     ]
     assert left == []
-    named = [
-        path
-        for path in (*(image.root / "etc").rglob("pip.conf"), *(image.root / "root").rglob("pip*"))
-    ]
+    named = [*(image.root / "etc").rglob("pip.conf"), *(image.root / "root").rglob("pip*")]
     assert named == []
     assert not (image.root / "etc/apt/sources.list").exists()
     # pip notes where a file came from when it was not an index.
@@ -288,18 +286,21 @@ def package_hosts() -> list[bytes]:
     return [host.encode() for host in hosts if host]
 
 
-def test_who_is_not_root_is_told_so(tmp_path: Path) -> None:
-    # The checkout may lie where others cannot read.
-    for name in ("build.py", "storage.py"):
-        shutil.copy(IMAGES / name, tmp_path / name)
-    done = subprocess.run(
-        ["/usr/bin/python3", "build.py"],
-        cwd=tmp_path,
-        user=65534,
-        group=65534,
-        capture_output=True,
-        text=True,
-    )
+def test_who_is_not_root_is_told_so() -> None:
+    # The checkout, and pytest's own folders, lie where others cannot read.
+    with tempfile.TemporaryDirectory(prefix="shopfloor-images-") as directory:
+        Path(directory).chmod(0o755)
+        for name in ("build.py", "storage.py"):
+            Path(shutil.copyfile(IMAGES / name, Path(directory, name))).chmod(0o644)
+        done = subprocess.run(
+            ["/usr/bin/python3", "build.py"],
+            cwd=directory,
+            user=65534,
+            group=65534,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+        )
     assert done.returncode == 1
     assert done.stderr.startswith("shopfloor: make images needs root")
 
