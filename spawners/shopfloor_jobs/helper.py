@@ -85,6 +85,7 @@ def submit(payload: Mapping[str, Any]) -> dict[str, Any]:
     count, conf, timeout = int(payload.get("count", 1)), payload.get("conf"), payload["timeout"]
     person = pwd.getpwuid(os.getuid())
     home = Path(person.pw_dir)
+    # Slurm keeps memory and time itself; the runner is told of nothing to watch.
     limits = {"memory": None, "time": None, "grace": RUNNER_GRACE, "copies": count}
     try:
         path = directory.directory_of(home, job.tag)

@@ -68,7 +68,7 @@ class Request:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Request:
-        """Read a request as :meth:`to_json` wrote it. Raises :class:`Refused`; checks no limits."""
+        """Read a request as :meth:`to_json` wrote it. Raises :class:`Refused`; the offer's limits are not checked."""
         return cls(**parse_fields(data))
 
 
@@ -82,7 +82,7 @@ def parse_fields(values: Mapping[str, Any]) -> dict[str, Any]:
     """Read a partial request: only the fields that are given, each of its right type.
 
     Raises :class:`Refused` for an unknown key (naming the nearest known one) and for values that are not
-    of the field's form. Limits are the offer's concern.
+    of the field's form or below its least. How much can be had is the offer's concern.
     """
     parsed = {}
     for key, value in values.items():
