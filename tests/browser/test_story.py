@@ -68,6 +68,7 @@ def test_on_one_machine_with_small_cpu(local_hub: Case, expected: dict[str, Any]
         found = look_around(lab, [])
         assert found["home"] == str(local_hub.home("alice"))
         prepare_and_train(page, lab, "local", {"CPUs": "1", "Memory": "1 GB"})
+        assert processes_of(local_hub, "alice")
         pages.stop()
     leaves_nothing(local_hub, "alice")
     assert_as_in_one_process(local_hub, "alice", expected)
@@ -105,6 +106,7 @@ def test_on_slurm_with_one_gpu(slurm_hub: Case, expected: dict[str, Any]):
         # Slurm counts from 0 within the GPUs that a job's cgroup lets it see.
         assert found["visible"] == "0"
         prepare_and_train(page, lab, "slurm", {"CPUs": "1", "Memory": "1 GB", "Hardware": "cpu"})
+        assert processes_of(slurm_hub, PERSON)
         pages.stop()
     cluster.run(["scancel", other], check=True)
     leaves_nothing(slurm_hub, PERSON)
