@@ -71,6 +71,8 @@ def run(
         raise Unreachable(f"Slurm did not answer {command[0]} within {timeout:g} s") from error
     except FileNotFoundError as error:
         raise Unreachable(f"{command[0]} is not installed here, or not on the PATH") from error
+    except OSError as error:  # no descriptor, process or memory left: nothing is known
+        raise Unreachable(f"{command[0]} could not be run: {error.strerror}") from error
     if done.returncode == 0:
         return done.stdout
     complaint = clean_complaint(done.stderr or done.stdout)

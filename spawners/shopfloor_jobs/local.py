@@ -26,6 +26,7 @@ from .runner import AWAITED, send
 from .scheduler import Description, PartitionInfo, SubmitRefused, Unreachable, check_signal
 
 PARTITION = "local"
+LONGEST = 7 * 24 * 3600  # seconds; what is forgotten must end some day
 PATIENCE = 8  # seconds beyond the grace in which a runner ends what its command left behind
 POLL_SECONDS = 0.05
 KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ")
@@ -91,6 +92,7 @@ class Local:
             cpus=len(machine.cores),
             memory=machine.memory,
             gpus=machine.gpu_types(),
+            time=LONGEST,
             default=True,
         )
         return Description("local", __version__, (partition,), {_node(): "127.0.0.1"})

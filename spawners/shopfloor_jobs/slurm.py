@@ -16,6 +16,8 @@ from . import slurm_text
 from .job import Job, Seen
 from .scheduler import Description, SchedulerError, SubmitRefused, Unreachable
 
+AT_ONCE = 8  # helpers that run at the same time
+
 
 class Slurm:
     """A :class:`~shopfloor_jobs.scheduler.Scheduler` on the Slurm that ``conf`` names (None: the system's).
@@ -34,6 +36,8 @@ class Slurm:
     ):
         self.conf, self.helper, self.python, self.timeout = conf, helper, python, timeout
         self._addresses: dict[str, str] = {}
+        # A course that starts at once takes turns here, rather than all descriptors and cores of the hub.
+        self._turn = asyncio.Semaphore(AT_ONCE)
 
     async def submit(self, job: Job, count: int = 1) -> list[str]:
         answer = await self._act(
@@ -75,8 +79,8 @@ class Slurm:
 
     async def describe(self) -> Description:
         partitions, nodes, version = await asyncio.gather(
-            self._ask(["scontrol", "--oneliner", "show", "partition"]),
-            self._ask(["scontrol", "--oneliner", "show", "node"]),
+            self._ask(["scontrol", "--all", "--oneliner", "show", "partition"]),
+            self._ask(["scontrol", "--all", "--oneliner", "show", "node"]),
             self._ask(["scontrol", "--version"]),
         )
         described = slurm_text.describe(partitions, nodes, "slurm", version.strip())
@@ -93,7 +97,8 @@ class Slurm:
     async def _act(self, owner: str, verb: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         payload = {**payload, "conf": self.conf, "timeout": self.timeout}
         if self.helper:
-            answer = await self._through_sudo(owner, verb, payload)
+            async with self._turn:
+                answer = await self._through_sudo(owner, verb, payload)
         elif owner == pwd.getpwuid(os.getuid()).pw_name:
             answer = await asyncio.to_thread(verbs.answer, verb, payload)
         else:
@@ -109,12 +114,15 @@ class Slurm:
     async def _through_sudo(
         self, owner: str, verb: str, payload: Mapping[str, Any]
     ) -> dict[str, Any]:
-        process = await asyncio.create_subprocess_exec(
-            *sudo_command(owner, str(self.helper), verb),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *sudo_command(owner, str(self.helper), verb),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:
+            raise Unreachable(f"sudo could not be run: {error.strerror}") from error
         text = json.dumps(payload).encode()
         try:
             # The verb has its own time limit for each of its commands; this one is for sudo itself.

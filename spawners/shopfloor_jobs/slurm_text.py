@@ -113,6 +113,7 @@ def squeue_arguments(mark: str, names: Sequence[str] = ()) -> list[str]:
     only = [f"--name={','.join(names)}"] if names else []
     return [
         "squeue",
+        "--all",  # hidden partitions too: what is not shown would be taken for gone
         "--noheader",
         "--array",
         "--states=all",

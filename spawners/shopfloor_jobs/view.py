@@ -28,7 +28,7 @@ class View:
 
     @property
     def age(self) -> float:
-        """Seconds since the scheduler last answered cleanly; infinite before the first time."""
+        """Seconds since the last look that was answered cleanly began; infinite before the first one."""
         return time.monotonic() - self._looked_at
 
     async def job(self, owner: str, tag: str, max_age: float = 2.0) -> Seen | None:
@@ -61,13 +61,15 @@ class View:
         self._absent.pop((owner, tag), None)
 
     async def _fresh(self, max_age: float) -> None:
-        if self.age <= max_age:
-            return
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
-        await asyncio.shield(self._looking)
+        needed = time.monotonic() - max_age
+        # A look counts from when it began: one that is under way may be older than what is asked for.
+        while self._looked_at < needed:
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look())
+            await asyncio.shield(self._looking)
 
     async def _look(self) -> None:
+        began = time.monotonic()
         try:
             jobs = await self.scheduler.look()
         except Unreachable as error:
@@ -75,7 +77,7 @@ class View:
             raise
         self.trouble = ""
         self._jobs = _by_tag(jobs)
-        self._looked_at = time.monotonic()
+        self._looked_at = began
         for key in self._asked:
             self._absent[key] = 0 if key in self._jobs else self._absent.get(key, 0) + 1
 

@@ -64,7 +64,7 @@ class ArrivalHandler(APIHandler):
 
 
 def _same(one: str, other: str) -> bool:
-    return bool(other) and hmac.compare_digest(one.encode(), other.encode())
+    return bool(other) and hmac.compare_digest(one.encode(errors="replace"), other.encode())
 
 
 class CheckedServerHandler(UserServerAPIHandler):
@@ -94,7 +94,7 @@ class CheckedServerHandler(UserServerAPIHandler):
     def _check(self, user_name: str, options: Any) -> None:
         user = self.find_user(user_name)
         if user is not None and options is not None:
-            check_options(user.spawner.offer(), options)
+            check_options(user.spawner.offer, options)
 
 
 def register() -> None:

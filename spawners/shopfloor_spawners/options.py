@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from jupyterhub.spawner import SpawnException
 from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.request import FIELDS, Request
+from shopfloor_jobs.scheduler import SchedulerError
 
 CUSTOM = "custom"  # the radio button that unfolds the fields
 NOT_OPTIONS = ("_xsrf", "next")
@@ -24,7 +25,9 @@ class StartRefused(SpawnException):
         self, message: str, reason: str, refusal: Refused | None = None, status: int = 400
     ):
         self.refusal = refusal
-        super().__init__(message, reason=reason, status_code=status)
+        # From the second line on stands what the job wrote, which is not the hub's to log.
+        first_line = message.partition("\n")[0].replace("%", "%%")
+        super().__init__(message, reason=reason, status_code=status, log_message=first_line)
 
     @property
     def jupyterhub_message(self) -> str:
@@ -52,19 +55,25 @@ def options_from_form(form: Mapping[str, list[str]]) -> dict[str, Any]:
     return values
 
 
-def check_options(offer: Offer, options: Mapping[str, Any] | None) -> Request:
-    """The request that the options make. Raises :class:`StartRefused`, which becomes a 400."""
+def check_options(make_offer: Callable[[], Offer], options: Mapping[str, Any] | None) -> Request:
+    """The request that the options make of the offer that is made now.
+
+    Raises :class:`StartRefused`: a 400 for options that cannot be had, a 503 where the scheduler has not said yet
+    what there is.
+    """
     try:
-        return offer.check({} if options is None else options)
+        return make_offer().check({} if options is None else options)
     except Refused as refusal:
         raise StartRefused(str(refusal), "options", refusal) from refusal
+    except SchedulerError as error:
+        raise StartRefused(str(error), "unreachable", status=503) from error
 
 
-def check_form(offer: Offer, form: Mapping[str, list[str]]) -> dict[str, Any]:
+def check_form(make_offer: Callable[[], Offer], form: Mapping[str, list[str]]) -> dict[str, Any]:
     """The options in a submitted form, if they can be had. Raises :class:`StartRefused`."""
     try:
         options = options_from_form(form)
     except Refused as refusal:
         raise StartRefused(str(refusal), "options", refusal) from refusal
-    check_options(offer, options)
+    check_options(make_offer, options)
     return options

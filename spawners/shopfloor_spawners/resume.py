@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from jupyterhub import orm
 from jupyterhub.utils import url_escape_path, url_path_join
+from sqlalchemy.orm import object_session
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ def resume_soon(spawner: ShopfloorSpawner) -> None:
 
 
 async def _resume(spawner: ShopfloorSpawner) -> None:
+    assert spawner.intent is not None
+    tag = spawner.intent.tag
     url = url_path_join(
         spawner.hub.api_url,
         "users",
@@ -41,16 +45,38 @@ async def _resume(spawner: ShopfloorSpawner) -> None:
     )
     client = AsyncHTTPClient()
     deadline = asyncio.get_running_loop().time() + GIVE_UP_AFTER
-    while asyncio.get_running_loop().time() < deadline:
-        await asyncio.sleep(0.5)
-        if spawner.name in spawner.user.spawners and spawner.user.spawners[spawner.name] is spawner:
-            continue  # the restart check of this server has not ended yet
-        try:
-            await client.fetch(
-                url, method="POST", body="", headers={"Authorization": f"token {token}"}
-            )
-        except (HTTPClientError, OSError) as error:
-            spawner.log.info("Going on with %s waits: %s", spawner._log_name, error)
-            continue
-        return
-    spawner.log.error("%s could not be gone on with", spawner._log_name)
+    try:
+        while asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.5)
+            if spawner.user.spawners.get(spawner.name) is spawner:
+                continue  # the restart check of this server has not ended yet
+            if not _still_meant(spawner, tag):
+                return  # ended or cancelled meanwhile: starting it now would be a second job
+            try:
+                await client.fetch(
+                    url, method="POST", body="", headers={"Authorization": f"token {token}"}
+                )
+            except HTTPClientError as error:
+                if error.code not in (429, 502, 503, 599):
+                    return  # the hub's own answer; it stands on the person's page
+                spawner.log.info("Going on with %s waits: %s", spawner._log_name, error)
+            except OSError as error:
+                spawner.log.info("Going on with %s waits: %s", spawner._log_name, error)
+            else:
+                return
+        spawner.log.error("%s could not be gone on with", spawner._log_name)
+    finally:
+        _revoke(spawner, token)
+
+
+def _still_meant(spawner: ShopfloorSpawner, tag: str) -> bool:
+    """Whether the hub's database still holds this very intent."""
+    state = spawner.orm_spawner.state or {}
+    return state.get("shopfloor", {}).get("tag") == tag
+
+
+def _revoke(spawner: ShopfloorSpawner, token: str) -> None:
+    session = object_session(spawner.orm_spawner)
+    if (found := orm.APIToken.find(session, token)) is not None:
+        session.delete(found)
+        session.commit()

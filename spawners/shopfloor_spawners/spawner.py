@@ -15,7 +15,9 @@ from shopfloor_jobs.job import Job, Seen, State, new_tag
 from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused, Unreachable, scheduler_from
 from shopfloor_jobs.view import View
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import object_session
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Callable, Dict, Float, Integer, List, default
 
@@ -84,7 +86,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
     @default("options_from_form")
     def _checked_form(self) -> Any:
         def options_from_checked_form(form: Mapping[str, list[str]]) -> dict[str, Any]:
-            return check_form(self.offer(), form)
+            return check_form(self.offer, form)
 
         return options_from_checked_form
 
@@ -117,7 +119,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
             self.api_token = self.intent.api_token
             self.request = self.intent.request
         else:
-            self.request = check_options(self.offer(), self.user_options)
+            self.request = check_options(self.offer, self.user_options)
             self.intent = Intent(
                 tag=new_tag(KIND),
                 nonce=secrets.token_urlsafe(24),
@@ -177,7 +179,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
             if time.monotonic() - running_since > self.arrival_timeout:
                 message = (
                     f"The job runs on {seen.node}, but its server did not report within "
-                    f"{self.arrival_timeout:g} s. {await self._log_tail()}"
+                    f"{self.arrival_timeout:g} s.\n{await self._log_tail()}"
                 )
                 raise StartRefused(message, "no_report", status=500)
 
@@ -211,7 +213,11 @@ class ShopfloorSpawner(BatchSpawnerBase):
         if self.intent.port:
             return self.intent.port == port
         self.intent.port = port
-        self._commit()
+        try:
+            self._commit()
+        except SQLAlchemyError:
+            self.intent.port = 0  # not stored, so not taken: the server reports again
+            raise
         self._arrived.set()
         return True
 
@@ -268,7 +274,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
         if self.intent is None or not self.intent.port:
             return await super().get_url()
         url = await self._url_of_arrived() + self.server.base_url
-        while not await _accepts(self.intent.address, self.intent.port):
+        while not await _answers(url_path_join(url, "api")):
             if await self._is_gone():
                 break
             await asyncio.sleep(self.look_interval)
@@ -279,10 +285,11 @@ class ShopfloorSpawner(BatchSpawnerBase):
         last = None
         while True:
             seen = self.view.last_known(self.user.name, self.intent.tag) if self.intent else None
-            event = progress_event(seen, self._arrived.is_set(), self.view.trouble)
+            arrived = bool(self.intent and self.intent.port)
+            event = progress_event(seen, arrived, self.view.trouble)
             if event != last:
                 yield event
-            if self._arrived.is_set():
+            if arrived:
                 return
             last = event
             await self._arrival_within(self.look_interval / 2)
@@ -299,6 +306,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
         if self._submission and not self._submission.done():
             with suppress(SchedulerError, asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._submission), CLEAN_UP_SECONDS)
+        self._cancelling = True
         cancelling = asyncio.create_task(self._cancel(self.user.name, self.intent))
         self._background.add(cancelling)
         cancelling.add_done_callback(self._background.discard)
@@ -312,13 +320,12 @@ class ShopfloorSpawner(BatchSpawnerBase):
         view, pause = self.view, 0.1
         while True:
             try:
+                is_open = self._submission_is_open()
                 seen = await view.job(owner, intent.tag, max_age=0)
-                ids = {intent.job_id, seen.id if seen and seen.alive else ""} - {""}
-                if seen is None and not intent.job_id and not self._submission_is_open():
+                if not is_open and await view.is_gone(owner, intent.tag):
                     break
-                if await view.is_gone(owner, intent.tag):
-                    break
-                await view.scheduler.cancel(owner, sorted(ids))
+                if ids := {intent.job_id, seen.id if seen and seen.alive else ""} - {""}:
+                    await view.scheduler.cancel(owner, sorted(ids))
             except SchedulerError as error:
                 self.log.warning("Cancelling %s goes on: %s", intent.tag, error)
             await asyncio.sleep(pause)
@@ -366,6 +373,8 @@ class ShopfloorSpawner(BatchSpawnerBase):
         super().clear_state()
         self._seen = self.seen
         if not (self.intent and self.intent.resumed and not self.intent.port):
+            if self.intent and not self._cancelling:
+                self.view.forget(self.user.name, self.intent.tag)
             self.intent = None
             self._arrived.clear()
 
@@ -381,11 +390,10 @@ class ShopfloorSpawner(BatchSpawnerBase):
         return self.intent.address if self.intent else ""
 
 
-async def _accepts(host: str, port: int) -> bool:
-    """Whether something accepts TCP connections there."""
+async def _answers(url: str) -> bool:
+    """Whether a server answers there, with whatever status; a busy one accepts connections all the same."""
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 5)
-    except (OSError, asyncio.TimeoutError):
+        await AsyncHTTPClient().fetch(url, request_timeout=5, raise_error=False)
+    except (HTTPClientError, OSError):
         return False
-    writer.close()
     return True

@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -107,8 +108,9 @@ class HubWay:
             return self._routes
 
     def end(self, places: Sequence[Place]) -> None:
-        for place in places:
-            self.hub.stop_server(place.person, place.server)
+        # At once, for each answer may take as long as the hub waits for a job to end.
+        with ThreadPoolExecutor(len(places)) as pool:
+            list(pool.map(lambda place: self.hub.stop_server(place.person, place.server), places))
         people = {place.person for place in places}
 
         def stopped() -> bool:
@@ -167,7 +169,7 @@ class Floor:
         self._port: dict[Place, int] = {}
         self._clicked: dict[Place, float] = {}
         self._folder: dict[Place, Path] = {}
-        self._sruns: list[subprocess.Popen[bytes]] = []
+        self._sruns: dict[Place, subprocess.Popen[bytes]] = {}
 
     def start(self, place: Place) -> None:
         account = pwd.getpwnam(place.person)
@@ -188,7 +190,7 @@ class Floor:
         ]
         self._clicked[place] = time.time()
         if self.name == "srun":
-            self._sruns.append(self._run_beside(account, ["srun", *request, *lab]))
+            self._sruns[place] = self._run_beside(account, ["srun", *request, *lab])
             return
         note = (
             f'echo "$EPOCHREALTIME $SLURMD_NODENAME" > {folder}/new; mv {folder}/new {folder}/first'
@@ -205,7 +207,7 @@ class Floor:
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             cwd=account.pw_dir,
             env={
                 "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -227,6 +229,11 @@ class Floor:
 
     def _node(self, place: Place) -> str:
         if self.name == "srun":
+            srun = self._sruns[place]
+            if srun.poll() is not None:
+                raise StartFailed(
+                    f"srun ended: {srun.stderr.read().decode(errors='replace')[:500]}"
+                )
             return "cpu01"  # the only node of the partition that srun is measured in
         try:
             return (self._folder[place] / "first").read_text().split()[1]
@@ -234,22 +241,23 @@ class Floor:
             return ""
 
     def end(self, places: Sequence[Place]) -> None:
-        for place in places:
-            first = self._folder[place] / "first"
-            if first.exists():
+        folders = {place: self._folder.pop(place) for place in places if place in self._folder}
+        for place, folder in folders.items():
+            first = folder / "first"
+            if len(places) == 1 and first.exists():
                 self.first_lines.append(float(first.read_text().split()[0]) - self._clicked[place])
         ids = [job["id"] for job in self.cluster.jobs()]
         if ids:
             self.cluster.run(["scancel", *ids])
-        for srun in self._sruns:
-            srun.wait(CLEAN_WITHIN)
+        for srun in self._sruns.values():
+            srun.communicate(timeout=CLEAN_WITHIN)
         self._sruns.clear()
         wait_until(
             lambda: not self.cluster.jobs(), CLEAN_WITHIN, f"{self.name}: no job is left", 0.25
         )
-        for place in places:
-            shutil.rmtree(self._folder.pop(place))
+        for folder in folders.values():
+            shutil.rmtree(folder)
 
     def slurm_start(self) -> float | None:
-        """Median seconds from sbatch to the script's first line."""
+        """Median seconds from sbatch to the script's first line, of servers that started alone."""
         return statistics.median(self.first_lines) if self.first_lines else None

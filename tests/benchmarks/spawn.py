@@ -14,9 +14,10 @@ import os
 import shutil
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from tests.benchmarks._spawn_ways import (
     stock_hub,
 )
 from tests.cases import end_case, slurm_case
+from tests.cluster import requirements
 from tests.cluster.cluster import Cluster
 from tests.cluster.errors import ClusterError
 from tests.cluster.layout import NODES
@@ -104,33 +106,52 @@ def places(count: int) -> list[Place]:
     ]
 
 
-def wait_for(way: Way, place: Place, began: float, interval: float, patience: float) -> float:
+def wait_for(
+    way: Way, place: Place, began: float, interval: float, patience: float, ended: threading.Event
+) -> float:
     """Start a server and return the seconds from ``began`` until it was ready. Raises StartFailed."""
     way.start(place)
     while not way.ready(place, interval):
         if time.monotonic() - began > patience:
             raise StartFailed(f"not ready after {patience} s")
-        time.sleep(interval)
+        if ended.wait(interval):
+            raise StartFailed("interrupted")
     return time.monotonic() - began
 
 
 def measure(
-    way: Way, wanted: Sequence[Place], interval: float, patience: float, results: Results
+    label: str,
+    way: Way,
+    wanted: Sequence[Place],
+    interval: float,
+    patience: float,
+    results: Results,
 ) -> float | None:
-    """Seconds until all of the servers, started at once, were ready; None if one was not. Ends them."""
+    """Seconds until all of the servers, started at once, were ready; None if one was not.
+
+    Says so after ``label``, and ends them.
+    """
+    ended = threading.Event()
     try:
         with ThreadPoolExecutor(len(wanted)) as pool:
             began = time.monotonic()
             waits = [
-                pool.submit(wait_for, way, place, began, interval, patience) for place in wanted
+                pool.submit(wait_for, way, place, began, interval, patience, ended)
+                for place in wanted
             ]
+            try:
+                wait(waits)
+            finally:
+                ended.set()
         failures = [error for one in waits if (error := one.exception())]
         for error in failures:
             if not isinstance(error, StartFailed):
                 raise error
             say(f"  {way.name}: a start failed: {error}")
         results.failed[way.name] = results.failed.get(way.name, 0) + len(failures)
-        return None if failures else max(one.result() for one in waits)
+        seconds = None if failures else max(one.result() for one in waits)
+        say(f"{label}: {way.name:<13}{told(seconds)}{load()}")
+        return seconds
     finally:
         way.end(wanted)
 
@@ -138,19 +159,19 @@ def measure(
 def run(ways: dict[str, Way], rounds: int, burst: int, burst_rounds: int) -> Results:
     """All measurements; a way that serves no burst (srun) is left out of those."""
     results, alone = Results(), [Place("alice", "", "cpu")]
-    say("One round that is not counted.")
     for way in ways.values():
-        measure(way, alone, INTERVAL, PATIENCE, Results())
+        measure("Not counted", way, alone, INTERVAL, PATIENCE, Results())
     for number in range(1, rounds + 1):
         for name, way in ways.items():
-            seconds = measure(way, alone, INTERVAL, PATIENCE, results)
+            seconds = measure(f"Round {number}", way, alone, INTERVAL, PATIENCE, results)
             results.single.setdefault(name, []).append(seconds)
-            say(f"Round {number}: {name:<13}{told(seconds)}{load()}")
     for number in range(1, burst_rounds + 1):
         for name in (SHOPFLOOR, STOCK, SBATCH):
-            seconds = measure(ways[name], places(burst), BURST_INTERVAL, BURST_PATIENCE, results)
+            label = f"{burst} at once, {number}"
+            seconds = measure(
+                label, ways[name], places(burst), BURST_INTERVAL, BURST_PATIENCE, results
+            )
             results.burst.setdefault(name, []).append(seconds)
-            say(f"{burst} at once, {number}: {name:<13}{told(seconds)}{load()}")
     return results
 
 
@@ -211,6 +232,7 @@ def main() -> int:
         f"Request: {CPUS} CPU, {MEMORY_MB} MB, {MINUTES} min; singles in partition cpu, bursts in both."
     )
     try:
+        requirements.check()
         prefix = ensure_software()
         with Cluster(say=say) as cluster, four_ways(cluster, prefix) as ways:
             results = run(ways, chosen.rounds, chosen.burst, chosen.burst_rounds)

@@ -1,0 +1,79 @@
+"""One look answers all who ask; unknown is not dead; a look that began too early is not enough."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from shopfloor_jobs.job import Seen, State
+from shopfloor_jobs.scheduler import Unreachable
+from shopfloor_jobs.view import View
+
+TAG = "shopfloor-server-0123456789abcdef"
+RUNNING = Seen("17", TAG, "alice", State.RUNNING)
+
+
+class ScriptedScheduler:
+    """Answers each look with the next entry: jobs, or an exception; the last one again and again."""
+
+    def __init__(self, *answers: list[Seen] | Exception):
+        self.answers = list(answers)
+        self.looks = 0
+        self.began, self.go_on = asyncio.Event(), asyncio.Event()
+        self.go_on.set()
+
+    async def look(self) -> list[Seen]:
+        self.looks += 1
+        self.began.set()
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        await self.go_on.wait()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+async def test_however_many_ask_at_once_one_look_answers():
+    scheduler = ScriptedScheduler([RUNNING])
+    view = View(scheduler)
+    found = await asyncio.gather(*(view.job("alice", TAG) for _ in range(50)))
+    assert found == [RUNNING] * 50
+    assert scheduler.looks == 1
+
+
+async def test_a_look_that_began_before_the_question_is_not_taken_for_fresh():
+    scheduler = ScriptedScheduler([], [RUNNING])
+    scheduler.go_on.clear()
+    view = View(scheduler)
+    earlier = asyncio.create_task(view.job("bob", TAG, max_age=0))
+    await scheduler.began.wait()
+    mine = asyncio.create_task(view.job("alice", TAG, max_age=0))
+    await asyncio.sleep(0)
+    scheduler.go_on.set()
+    await earlier
+    assert await mine == RUNNING
+
+
+async def test_unknown_is_not_dead_and_one_clean_look_without_the_job_is_not_enough():
+    scheduler = ScriptedScheduler(Unreachable("no answer"), [], Unreachable("no answer"), [])
+    view = View(scheduler)
+    assert [await view.is_gone("alice", TAG, 0) for _ in range(4)] == [False, False, False, True]
+
+
+async def test_an_ended_job_is_gone_and_a_living_one_of_the_same_tag_counts_first():
+    ended = Seen("16", TAG, "alice", State.ENDED, cause="failed")
+    assert await View(ScriptedScheduler([ended])).is_gone("alice", TAG)
+    assert not await View(ScriptedScheduler([ended, RUNNING])).is_gone("alice", TAG)
+
+
+async def test_somebody_elses_job_with_the_same_name_does_not_count():
+    view = View(ScriptedScheduler([Seen("18", TAG, "mallory", State.RUNNING)]))
+    assert await view.job("alice", TAG) is None
+
+
+async def test_what_was_known_is_still_known_when_the_scheduler_is_silent():
+    view = View(ScriptedScheduler([RUNNING], Unreachable("silent since then")))
+    await view.job("alice", TAG)
+    with pytest.raises(Unreachable):
+        await view.job("alice", TAG, max_age=0)
+    assert view.last_known("alice", TAG) == RUNNING
+    assert view.trouble == "silent since then"
