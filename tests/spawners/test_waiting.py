@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 import requests
 
@@ -117,3 +120,30 @@ def test_the_text_of_a_refused_sbatch_reaches_the_person(slurm_hub: Case):
     assert answer.status_code == 400, answer.text
     assert "Invalid account" in answer.json()["message"]
     assert slurm_hub.jobs() == []
+
+
+def test_a_job_that_was_cancelled_while_the_hub_was_away_is_not_submitted_again(
+    slurm_hub: Case, full_gpu_node
+):
+    hub, cluster = slurm_hub.hub, slurm_hub.cluster
+    hub.add_user("carol")
+    hub.start_server("carol", {"preset": "one-gpu"})
+    job = wait_until(lambda: job_of(slurm_hub), 20, "the job is submitted")
+    hub.kill_hub()
+    cluster.run(["scancel", job], check=True)
+    cluster.wait_for_job(job)
+    asked_before = starts_asked(slurm_hub)
+    hub.start_hub()
+    wait_until(lambda: starts_asked(slurm_hub) > asked_before, 30, "the hub went on with the start")
+    deadline = time.monotonic() + 3  # six times the pause after which it was asked for again once
+    while time.monotonic() < deadline:
+        assert slurm_hub.jobs() == []
+    assert starts_asked(slurm_hub) == asked_before + 1
+    server = hub.server("carol")
+    assert server is None or not (server["ready"] or server["pending"])
+
+
+def starts_asked(case: Case) -> int:
+    """How often the hub answered a request to start carol's server; each is one line with its time."""
+    answered = r"POST /hub/api/users/carol/server \(.*\) [\d.]+ms$"
+    return len(re.findall(answered, case.hub.log.read_text(), re.MULTILINE))
