@@ -71,6 +71,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
     request = AnyTrait(None, allow_none=True, help="The checked Request of the job.")
 
     intent: Intent | None = None
+    _cancelling = False
 
     # One view for all spawners of one configuration: however many wait, one look answers them.
     _views: ClassVar[dict[str, View]] = {}
