@@ -25,14 +25,25 @@ CHECKOUT = Path(__file__).parents[2]
 
 def submit(cluster: Cluster, user: str, script: str, *options: str) -> str:
     """sbatch a shell script whose output goes to the user's home; the job id."""
-    where = [f"--chdir={Path('~' + user).expanduser()}", "--output=%j.out", "--parsable"]
+    # Clusters side by side share the homes and count their jobs alike.
+    home = Path(f"~{user}").expanduser()
+    where = [
+        f"--chdir={home}",
+        f"--output={cluster.name}-%j.out",
+        "--open-mode=truncate",
+        "--parsable",
+    ]
     text = f"#!/bin/sh\n{script}\n"
     done = cluster.run(["sbatch", *where, *options], user, text=text, check=True)
     return done.stdout.strip()
 
 
 def output_of(cluster: Cluster, user: str, job: str) -> str:
-    return (Path(f"~{user}").expanduser() / f"{job}.out").read_text()
+    return output_file(cluster, user, job).read_text()
+
+
+def output_file(cluster: Cluster, user: str, job: str) -> Path:
+    return Path(f"~{user}").expanduser() / f"{cluster.name}-{job}.out"
 
 
 def run_batch(cluster: Cluster, user: str, script: str, *options: str) -> str:
@@ -90,7 +101,7 @@ def test_two_gpu_jobs_get_different_gpus(slurm_cluster: Cluster) -> None:
     ]
     seen = []
     for user, job in zip(("alice", "bob"), jobs, strict=True):
-        file = Path(f"~{user}").expanduser() / f"{job}.out"
+        file = output_file(slurm_cluster, user, job)
         wait_until(lambda file=file: file.exists() and file.read_text(), 20, f"job {job} to speak")
         seen.append(file.read_text().strip())
     slurm_cluster.run(["scancel", *jobs], check=True)
