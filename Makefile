@@ -5,7 +5,7 @@ ONLY ?=
 SITE ?=
 ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help need-python up test cluster bench lint
+.PHONY: help need-python up test cluster bench lint images
 
 help:
 	@echo "make up [SITE=site.toml]   start Shopfloor; without SITE on this machine alone, at 127.0.0.1:8000"
@@ -13,6 +13,7 @@ help:
 	@echo "make cluster               a real Slurm on this machine, as root; Ctrl-C stops it"
 	@echo "make bench NAME=...        one of tests/benchmarks"
 	@echo "make lint                  ruff, prettier and tsc"
+	@echo "make images                the Lab environment as an image, built as root"
 
 up: need-python
 	@exec $(PYTHON) hub_config/bootstrap.py up $(if $(SITE),--site "$(SITE)")

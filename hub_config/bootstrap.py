@@ -330,8 +330,8 @@ def install_debian_packages():
         return
     if os.geteuid() != 0:
         raise Failed(
-            "The tests need root and these packages: {}. As root, `make test` installs them;"
-            " without, run: make test ONLY=local".format(" ".join(missing))
+            "Tests and benchmarks on a real Slurm need root and these packages: {}. As root, they are"
+            " installed by themselves; tests without Slurm: make test ONLY=local".format(" ".join(missing))
         )
     say("apt-get install {} …".format(" ".join(missing)))
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"
@@ -363,6 +363,7 @@ def bench(arguments):
     )
     if not arguments or arguments[0] not in known:
         raise Failed("make bench NAME=…: one of {}".format(", ".join(known) or "none yet"))
+    install_debian_packages()
     module = "tests.benchmarks." + arguments[0]
     return subprocess.run([str(BIN / "python"), "-m", module, *arguments[1:]]).returncode
 
