@@ -40,6 +40,8 @@ def apply(c: Any, site: Site) -> None:
     c.JupyterHub.tornado_settings.update(
         {offer_handler.SETTING: offers, "slow_spawn_timeout": SLOW}
     )
+    # After a restart the pages are there at once, however long one busy server takes to be checked.
+    c.JupyterHub.init_spawners_timeout = 1
     # It counts those who wait in the queue as well; the spawner paces what it submits.
     c.JupyterHub.concurrent_spawn_limit = 0
     # Jobs outlive the hub, whose restart must cancel nobody's work.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jupyterhub import apihandlers
@@ -90,6 +92,20 @@ class CheckedServerHandler(UserServerAPIHandler):
         body = self.get_json_body()
         self._check(user_name, body.get("user_options") if isinstance(body, dict) else None)
         await super().patch(user_name, server_name)
+
+    @needs_scope("delete:servers")
+    async def delete(self, user_name: str, server_name: str = "") -> None:
+        user = self.find_user(user_name)
+        spawner = user.spawners.get(server_name) if user else None
+        # JupyterHub cannot stop a server whose check it has not finished: it answers with a bare 500.
+        if spawner is not None and spawner.pending == "check":
+            ending = asyncio.ensure_future(spawner.end_check())
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.shield(ending), self.slow_stop_timeout)
+            if not ending.done():
+                self.set_status(202)  # it goes on, as JupyterHub's own slow stops do
+                return
+        await super().delete(user_name, server_name)
 
     def _check(self, user_name: str, options: Any) -> None:
         user = self.find_user(user_name)

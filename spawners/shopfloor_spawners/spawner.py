@@ -281,6 +281,16 @@ class ShopfloorSpawner(BatchSpawnerBase):
             await asyncio.sleep(self.look_interval)
         return url
 
+    async def end_check(self) -> None:
+        """End the check after a restart of the hub, for the person wants the server stopped, not waited for.
+
+        With its job gone the check finds that nothing answers, and JupyterHub stops the server in its own way.
+        """
+        self.http_timeout = 1
+        await self.stop()
+        while self.pending == "check":
+            await asyncio.sleep(0.1)
+
     async def progress(self) -> AsyncGenerator[dict[str, Any], None]:
         """Events for the waiting page, one for each change."""
         last = None

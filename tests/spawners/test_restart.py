@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import signal
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
@@ -95,6 +101,45 @@ def test_a_server_that_was_starting_becomes_ready_once(case: Case, seconds_after
     after = {job.id for job in case.jobs()}
     assert len(after) == 1
     assert before <= after
+
+
+def test_a_server_that_is_busy_while_the_hub_restarts_is_not_taken_for_dead(case: Case):
+    token = start(case, "carol")
+    jobs = {job.id for job in case.jobs()}
+    with a_server_that_does_not_answer(case, "carol"):
+        case.hub.kill_hub()
+        case.hub.start_hub()
+        wait_until(lambda: case.hub.server("carol")["pending"] == "check", 30, "it is checked")
+    case.hub.wait_server("carol")
+    assert {job.id for job in case.jobs()} == jobs
+    assert answers(case, "carol", token)
+
+
+def test_a_server_that_does_not_answer_after_a_restart_can_be_stopped(case: Case):
+    start(case, "carol")
+    with a_server_that_does_not_answer(case, "carol"):
+        case.hub.kill_hub()
+        case.hub.start_hub()
+        wait_until(lambda: case.hub.server("carol")["pending"] == "check", 30, "it is checked")
+        assert case.hub.stop_server("carol").status_code in (202, 204)
+        case.wait_no_jobs(60)
+    wait_until(lambda: case.hub.server("carol") is None, 30, "the hub knows that it is stopped")
+
+
+@contextlib.contextmanager
+def a_server_that_does_not_answer(case: Case, name: str) -> Iterator[None]:
+    """The processes of a person's server are stopped meanwhile, as on a node that is out of memory."""
+    tag = case.hub.server(name)["state"]["shopfloor"]["tag"]
+    start = case.home(name) / ".local/share/shopfloor/jobs" / tag / "start-0.json"
+    runner = json.loads(start.read_text())["pid"]
+    # The runner starts the server in a session of its own.
+    group = int(Path(f"/proc/{runner}/task/{runner}/children").read_text().split()[0])
+    os.killpg(group, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGCONT)
 
 
 def start_request(case: Case, name: str, token: str) -> None:
