@@ -288,7 +288,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
         """
         self.http_timeout = 1
         await self.stop()
-        while self.pending == "check":
+        while self.pending == "check":  # noqa: ASYNC110 - JupyterHub tells nobody when it ends
             await asyncio.sleep(0.1)
 
     async def progress(self) -> AsyncGenerator[dict[str, Any], None]:
