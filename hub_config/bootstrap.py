@@ -331,7 +331,9 @@ def install_debian_packages():
     if os.geteuid() != 0:
         raise Failed(
             "Tests and benchmarks on a real Slurm need root and these packages: {}. As root, they are"
-            " installed by themselves; tests without Slurm: make test ONLY=local".format(" ".join(missing))
+            " installed by themselves; tests without Slurm: make test ONLY=local".format(
+                " ".join(missing)
+            )
         )
     say("apt-get install {} …".format(" ".join(missing)))
     os.environ["DEBIAN_FRONTEND"] = "noninteractive"

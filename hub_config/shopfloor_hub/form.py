@@ -12,10 +12,9 @@ from typing import Any
 import jinja2
 from jupyterhub.utils import maybe_future
 from shopfloor_jobs.fields import Field, Refused
-from shopfloor_jobs.offer import LIMITED, Offer, Preset
+from shopfloor_jobs.offer import CUSTOM, LIMITED, Offer, Preset
 from shopfloor_jobs.request import FIELDS
 from shopfloor_jobs.scheduler import SchedulerError
-from shopfloor_spawners.options import CUSTOM
 
 TEMPLATES = Path(__file__).parent / "templates"
 

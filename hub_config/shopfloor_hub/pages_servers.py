@@ -9,8 +9,7 @@ from typing import Any
 from jupyterhub.user import User
 from jupyterhub.utils import url_escape_path
 from shopfloor_jobs.job import Seen, State
-from shopfloor_jobs.offer import hardware
-from shopfloor_spawners.options import CUSTOM
+from shopfloor_jobs.offer import CUSTOM, hardware
 
 
 @dataclass(frozen=True)

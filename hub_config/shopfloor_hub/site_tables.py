@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
-from shopfloor_jobs.offer import LIMITED
+from shopfloor_jobs.offer import CUSTOM, LIMITED
 from shopfloor_jobs.request import FIELDS
 
 
@@ -26,10 +26,17 @@ def _name(value: str) -> str:
     return str(FIELDS["environment"].parse(value))
 
 
+def _preset_name(value: str) -> str:
+    if value == CUSTOM:
+        raise ValueError(f"another name, for {CUSTOM!r} stands for no preset")
+    return _name(value)
+
+
 AnyPath = Annotated[Path, Field(strict=False)]
 AbsolutePath = Annotated[Path, Field(strict=False), AfterValidator(_absolute)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[str, Field(min_length=1), AfterValidator(_name)]
+PresetName = Annotated[str, Field(min_length=1), AfterValidator(_preset_name)]
 
 
 class Table(BaseModel):
@@ -151,7 +158,7 @@ Limits = create_model("Limits", __base__=_LimitsBase, **_requested(LIMITED, "Mos
 
 
 class _PresetBase(Table):
-    name: Name = Field(description="Short name, as it stands in links: `?preset=gpu`.")
+    name: PresetName = Field(description="Short name, as it stands in links: `?preset=gpu`.")
     label: str = Field("", description="What people read: “One GPU”.")
     whole: bool = Field(
         False,

@@ -12,6 +12,7 @@ from .request import FIELDS, Request, parse_fields
 
 LIMITED = tuple(name for name, row in FIELDS.items() if row.type != "choice")
 CHOSEN = tuple(name for name, row in FIELDS.items() if row.type == "choice")
+CUSTOM = "custom"  # what stands for a preset where the fields count; no preset has this name
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from typing import Any
 
 from jupyterhub.spawner import SpawnException
 from shopfloor_jobs.fields import Refused
-from shopfloor_jobs.offer import Offer
+from shopfloor_jobs.offer import CUSTOM, Offer
 from shopfloor_jobs.request import FIELDS, Request
 from shopfloor_jobs.scheduler import SchedulerError
 
-CUSTOM = "custom"  # the radio button that unfolds the fields
 NOT_OPTIONS = ("_xsrf", "next")
 
 

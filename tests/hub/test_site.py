@@ -36,6 +36,11 @@ def problems(text: str) -> list[str]:
             "site.toml, line 3: presets[0].memry: there is no such key, did you mean 'memory'?",
         ),
         (
+            "[[presets]]\nname='custom'",
+            "site.toml, line 2: presets[0].name: 'custom' is not possible:"
+            " another name, for 'custom' stands for no preset",
+        ),
+        (
             "[scheduler]\ntype = 'pbs'",
             "site.toml, line 2: scheduler.type: 'pbs' is not possible: 'local' or 'slurm'",
         ),
