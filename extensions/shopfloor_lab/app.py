@@ -24,7 +24,7 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     offers = Offers(home, environment)
     parts = {
         "offers": offers,
-        "clusters": Clusters(home, offers.get, environment, peer=offers.hub_host),
+        "clusters": Clusters(home, offers.get, environment, offers.hub),
     }
     base = url_path_join(server.web_app.settings["base_url"], API)
     server.web_app.add_handlers(

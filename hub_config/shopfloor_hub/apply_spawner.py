@@ -7,7 +7,7 @@ from typing import Any
 from shopfloor_jobs.request import Request
 from shopfloor_spawners import handlers
 
-from . import environments, offer_handler
+from . import environments, offer_handler, state
 from .offers import Offers
 from .server_environment import FOLDERS, folders_of, members, network
 from .site import Site
@@ -29,6 +29,7 @@ def apply(c: Any, site: Site) -> None:
 
     c.JupyterHub.spawner_class = "shopfloor_spawners.spawner.ShopfloorSpawner"
     c.ShopfloorSpawner.scheduler_config = site.hub_scheduler
+    c.ShopfloorSpawner.origin = state.origin(site)
     c.ShopfloorSpawner.make_offer = offers.make
     c.ShopfloorSpawner.make_command = make_command
     c.ShopfloorSpawner.node_environment = network(site)

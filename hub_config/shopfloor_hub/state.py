@@ -6,6 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
+from shopfloor_jobs.job import ORIGIN
+
 from .site import Site, SiteError
 
 TOKEN_VARIABLE = "CONFIGPROXY_AUTH_TOKEN"
@@ -45,6 +47,29 @@ def proxy_token(site: Site) -> str:
             [f"{path}: the proxy's token is damaged; remove the file to make a new one"]
         )
     return token
+
+
+def origin(site: Site) -> str:
+    """Six hexadecimal digits that begin the tags of this hub's jobs, made when they are missing.
+
+    They belong to the database: whoever moves one moves the other.
+    """
+    path = site.state / "origin"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        pass
+    else:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(3))
+    text = path.read_text().strip()
+    if len(text) != 6 or not ORIGIN.fullmatch(text):
+        raise SiteError(
+            [
+                f"{path}: {text[:20]!r} is not six hexadecimal digits; remove the file to make new ones"
+            ]
+        )
+    return text
 
 
 def proxy_file(site: Site) -> Path:

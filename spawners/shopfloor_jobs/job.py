@@ -12,6 +12,7 @@ from typing import Any
 from .request import Request
 
 TAG = re.compile(r"shopfloor-[a-z]{1,16}-[0-9a-f]{16}")
+ORIGIN = re.compile(r"[0-9a-f]{0,8}")
 
 
 class State(str, Enum):
@@ -24,9 +25,14 @@ class State(str, Enum):
     ENDED = "ended"
 
 
-def new_tag(kind: str) -> str:
-    """A tag that no other job has; it is the job's name at the scheduler, and that of its directory."""
-    tag = f"shopfloor-{kind}-{secrets.token_hex(8)}"
+def new_tag(kind: str, origin: str = "") -> str:
+    """A tag that no other job has; it is the job's name at the scheduler, and that of its directory.
+
+    ``origin``, at most 8 hexadecimal digits, begins its digits, so that whoever made the job knows it again.
+    """
+    if not ORIGIN.fullmatch(origin):
+        raise ValueError(f"origin: {origin!r} is not at most 8 hexadecimal digits")
+    tag = f"shopfloor-{kind}-{(origin + secrets.token_hex(8))[:16]}"
     if not TAG.fullmatch(tag):
         raise ValueError(f"kind: {kind!r} is not 1 to 16 lower-case letters")
     return tag
@@ -89,7 +95,8 @@ class Seen:
 
     ``id`` is the scheduler's own (``17`` or ``17_3`` in an array); ``reason`` is why it waits and
     ``cause`` why it ended, both in words; ``detail`` is the scheduler's own code. ``address`` is what
-    other machines reach the node by.
+    other machines reach the node by. While it waits, ``expected`` is when the scheduler means to start it and
+    ``place`` its place among all that wait for the same partition, 1 for the next one.
     """
 
     id: str
@@ -105,6 +112,8 @@ class Seen:
     submitted: float | None = None
     started: float | None = None
     ends: float | None = None
+    expected: float | None = None
+    place: int | None = None
 
     @property
     def alive(self) -> bool:
@@ -112,3 +121,8 @@ class Seen:
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "state": self.state.value}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Seen:
+        """Read what :meth:`to_json` wrote. Raises KeyError, TypeError or ValueError."""
+        return cls(**{**data, "state": State(data["state"])})

@@ -22,6 +22,10 @@ class Unreachable(SchedulerError):
     """The scheduler did not answer, or not cleanly: nothing is known, what was asked may have happened."""
 
 
+class NothingNew(Exception):
+    """What a look said last still stands, for whoever was asked has not looked since."""
+
+
 @dataclass(frozen=True)
 class PartitionInfo:
     """What the scheduler itself says of a partition.

@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from .job import Job, Seen
 from .scheduler import Description, SchedulerError, SubmitRefused, Unreachable
 
 AT_ONCE = 8  # helpers that run at the same time
+LOOK_WITHIN = 10.0  # seconds; who waits for a look waits for all of Shopfloor
+DESCRIBE_AGAIN = 30.0  # seconds
 
 
 class Slurm:
@@ -36,6 +39,7 @@ class Slurm:
     ):
         self.conf, self.helper, self.python, self.timeout = conf, helper, python, timeout
         self._addresses: dict[str, str] = {}
+        self._described_at = float("-inf")
         # A course that starts at once takes turns here, rather than all descriptors and cores of the hub.
         self._turn = asyncio.Semaphore(AT_ONCE)
 
@@ -67,10 +71,13 @@ class Slurm:
 
     async def look(self) -> list[Seen]:
         mark = secrets.token_hex(8)
-        output = await self._ask(slurm_text.squeue_arguments(mark))
+        within = min(LOOK_WITHIN, self.timeout)
+        output = await self._ask(slurm_text.squeue_arguments(mark), within)
         try:
             seen = slurm_text.parse_squeue(output, mark, self._addresses)
-            if any(job.node and job.node not in self._addresses for job in seen):
+            unknown = any(job.node and job.node not in self._addresses for job in seen)
+            # A node that Slurm does not describe, such as one that was taken away, is not asked for each time.
+            if unknown and time.monotonic() - self._described_at > DESCRIBE_AGAIN:
                 await self.describe()
                 seen = slurm_text.parse_squeue(output, mark, self._addresses)
         except ValueError as error:
@@ -85,12 +92,13 @@ class Slurm:
         )
         described = slurm_text.describe(partitions, nodes, "slurm", version.strip())
         self._addresses.update(described.addresses)
+        self._described_at = time.monotonic()
         return described
 
-    async def _ask(self, command: Sequence[str]) -> str:
+    async def _ask(self, command: Sequence[str], timeout: float | None = None) -> str:
         """Run a query as ourselves; whatever goes wrong with one means that nothing is known."""
         try:
-            return await asyncio.to_thread(verbs.run, command, self.conf, self.timeout)
+            return await asyncio.to_thread(verbs.run, command, self.conf, timeout or self.timeout)
         except SubmitRefused as error:
             raise Unreachable(str(error)) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from .job import TAG, Job, Seen, State
@@ -107,9 +108,8 @@ def squeue_arguments(mark: str, names: Sequence[str] = ()) -> list[str]:
     """``squeue`` over all jobs, those that ended lately included.
 
     ``mark`` is a random word that opens each line and parts its columns: job names are other people's text
-    and may hold newlines.
+    and may hold newlines. (The long names of ``--Format`` would cut what is longer than their columns.)
     """
-    columns = ("%i", "%u", "%T", "%r", "%N", "%P", "%V", "%S", "%e", "%j")
     only = [f"--name={','.join(names)}"] if names else []
     return [
         "squeue",
@@ -118,23 +118,35 @@ def squeue_arguments(mark: str, names: Sequence[str] = ()) -> list[str]:
         "--array",
         "--states=all",
         *only,
-        f"--format={mark}" + mark.join(columns),
+        f"--format={mark}" + mark.join(COLUMNS),
     ]
 
 
+# Id, owner, state, reason, nodes, partition, submitted, started, ends, priority; the name comes last.
+COLUMNS = ("%i", "%u", "%T", "%r", "%N", "%P", "%V", "%S", "%e", "%Q", "%j")
+NOT_IN_LINE = ("Held", "Dependency", "BeginTime", "JobArrayTaskLimit", "Reservation")
+
+
 def parse_squeue(output: str, mark: str, addresses: Mapping[str, str] | None = None) -> list[Seen]:
-    """Shopfloor's jobs in the output of :func:`squeue_arguments`. Raises ValueError if it is not such output."""
-    seen = []
+    """Shopfloor's jobs in the output of :func:`squeue_arguments`. Raises ValueError if it is not such output.
+
+    Everybody's waiting jobs are read, for they make a job's place in line.
+    """
+    seen, line_up = [], []
     for line in output.splitlines():
-        head, *columns = line.split(mark, 10)
-        if len(columns) != 10 or head:
+        head, *columns = line.split(mark, len(COLUMNS))
+        if len(columns) != len(COLUMNS) or head:
             if mark in line:
                 raise ValueError(f"squeue printed {line[:200]!r}")
             continue  # the rest of somebody's job name that holds a newline
-        job_id, owner, code, reason, nodes, partition, submitted, started, ends, name = columns
+        job_id, owner, code, reason, nodes, partition = columns[:6]
+        submitted, started, ends, priority, name = columns[6:]
+        state = STATES.get(code, State.ENDED)
+        waits = state is State.PENDING
+        if waits and not any(word in reason for word in NOT_IN_LINE):
+            line_up.append((partition, -_number(priority), _number(job_id.split("_")[0]), job_id))
         if not TAG.fullmatch(name):
             continue
-        state = STATES.get(code, State.ENDED)
         node = first_node(nodes)
         seen.append(
             Seen(
@@ -142,18 +154,30 @@ def parse_squeue(output: str, mark: str, addresses: Mapping[str, str] | None = N
                 tag=name,
                 owner=owner,
                 state=state,
-                reason=reason_words(reason) if state is State.PENDING else "",
+                reason=reason_words(reason) if waits else "",
                 cause=cause_words(code, reason) if state is State.ENDED else "",
-                detail=reason if state is State.PENDING else code,
+                detail=reason if waits else code,
                 node=node,
                 address=(addresses or {}).get(node, node),
                 partition=partition,
                 submitted=_epoch(submitted),
-                started=_epoch(started),
-                ends=_epoch(ends) if state is not State.PENDING else None,
+                started=None if waits else _epoch(started),
+                ends=None if waits else _epoch(ends),
+                expected=_epoch(started) if waits else None,
             )
         )
-    return seen
+    places = _places(line_up)
+    return [replace(job, place=places.get(job.id)) for job in seen]
+
+
+def _places(line_up: list[tuple[str, int, int, str]]) -> dict[str, int]:
+    """Places by job id; each partition has its own line, highest priority first, then the older one."""
+    counts: dict[str, int] = {}
+    places = {}
+    for partition, _, _, job_id in sorted(line_up):
+        counts[partition] = counts.get(partition, 0) + 1
+        places[job_id] = counts[partition]
+    return places
 
 
 def first_node(nodes: str) -> str:
@@ -166,6 +190,10 @@ def first_node(nodes: str) -> str:
 
 def _epoch(text: str) -> float | None:
     return float(text) if text.isdigit() else None
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0
 
 
 def parse_pairs(line: str) -> dict[str, str]:

@@ -1,37 +1,102 @@
-"""One look at the scheduler, shared by everybody who asks about a job; servers, clusters and kernels ask here."""
+"""One look at the scheduler, shared by everybody who asks about a job; servers, clusters and kernels ask here.
+
+The hub runs one view (:meth:`View.run`), which looks by itself; what asks seldom, on a node, looks when it asks.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
 
 from .job import Seen
-from .scheduler import Scheduler, Unreachable
+from .scheduler import NothingNew, Unreachable
+
+
+class Source(Protocol):
+    """Where looks come from: a :class:`~shopfloor_jobs.scheduler.Scheduler`, or the hub for what is on a node."""
+
+    async def look(self) -> list[Seen]:
+        """Raises Unreachable, or NothingNew."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds between the beginnings of two looks of a running view.
+
+    ``calm`` is usual and ``quick`` while somebody hurries; a scheduler that answers slowly is asked less, so
+    that it spends at most one part in ``share`` of its time on us, but at least every ``longest``, which is also
+    the pace while there is no job to ask for.
+    """
+
+    calm: float = 6.0
+    quick: float = 0.5
+    share: float = 10.0
+    longest: float = 60.0
+
+    def interval(self, took: float, hurried: bool, wanted: bool = True) -> float:
+        """``took`` is how long the last look was; nobody waits for one where it is not ``wanted``."""
+        usual = self.quick if hurried else self.calm if wanted else self.longest
+        return min(self.longest, max(usual, self.share * took))
+
+
+@dataclass(frozen=True)
+class Health:
+    """How far the view can be trusted: ``looked`` is when the last clean look began (epoch seconds, None before
+    the first), ``took`` how long it was in seconds; ``trouble`` is why it cannot look now, ``since`` since when."""
+
+    looked: float | None
+    took: float = 0.0
+    trouble: str = ""
+    since: float | None = None
+
+    def to_json(self) -> dict[str, object]:
+        return {"looked": self.looked, "trouble": self.trouble, "since": self.since}
 
 
 class View:
     """What the scheduler said last, and how long ago.
 
-    However many ask at once, one :meth:`Scheduler.look` answers them all. *Unknown is not dead*: a job counts
-    as gone only when two looks in a row answered cleanly and did not show it.
+    However many ask at once, one look answers them all. *Unknown is not dead*: a job counts as gone only when
+    it was seen to end, or two looks in a row answered cleanly and did not show it.
     """
 
-    def __init__(self, scheduler: Scheduler):
+    def __init__(self, scheduler: Source, pace: Pace | None = None):
         self.scheduler = scheduler
+        self.pace = pace or Pace()
+        self.version = 0  # rises with every look that showed anything new
         self._jobs: dict[tuple[str, str], Seen] = {}
+        self._expected: dict[tuple[str, str], list[float]] = {}
         self._absent: dict[tuple[str, str], int] = {}
         self._asked: set[tuple[str, str]] = set()
         self._looked_at = float("-inf")
+        self._health = Health(None)
         self._looking: asyncio.Task[None] | None = None
-        self.trouble = ""
+        self._running: asyncio.Task[None] | None = None
+        self._hurry_until = float("-inf")
+        self._wake = asyncio.Event()
+        self._ticked = asyncio.Event()
 
     @property
     def age(self) -> float:
         """Seconds since the last look that was answered cleanly began; infinite before the first one."""
         return time.monotonic() - self._looked_at
 
-    async def job(self, owner: str, tag: str, max_age: float = 2.0) -> Seen | None:
+    @property
+    def health(self) -> Health:
+        return self._health
+
+    @property
+    def trouble(self) -> str:
+        """Why the scheduler could not be asked lately; empty when it answers."""
+        return self._health.trouble
+
+    # Asking; while the view runs, ``max_age=None`` takes what it has
+
+    async def job(self, owner: str, tag: str, max_age: float | None = 2.0) -> Seen | None:
         """The owner's job with this tag, from a look not older than ``max_age`` seconds; None if not shown.
 
         A living job is preferred over ended ones of the same tag. Raises :class:`Unreachable` when the
@@ -41,26 +106,85 @@ class View:
         await self._fresh(max_age)
         return self._jobs.get((owner, tag))
 
-    async def is_gone(self, owner: str, tag: str, max_age: float = 2.0) -> bool:
+    async def is_gone(self, owner: str, tag: str, max_age: float | None = 2.0) -> bool:
         """Whether the job has ended for certain. False when the scheduler does not answer."""
         try:
-            seen = await self.job(owner, tag, max_age)
+            await self.job(owner, tag, max_age)
         except Unreachable:
             return False
-        if seen is not None:
-            return not seen.alive
-        return self._absent.get((owner, tag), 0) >= 2
+        return self.was_gone(owner, tag)
 
     def last_known(self, owner: str, tag: str) -> Seen | None:
         """What the last clean look showed, however old."""
         return self._jobs.get((owner, tag))
+
+    def was_gone(self, owner: str, tag: str) -> bool:
+        """Whether the last clean look showed for certain that the job has ended."""
+        seen = self._jobs.get((owner, tag))
+        if seen is not None:
+            return not seen.alive
+        return self._absent.get((owner, tag), 0) >= 2
+
+    def jobs(self, owner: str | None = None) -> list[Seen]:
+        """What the last clean look showed: the jobs of one owner, or everybody's."""
+        return [job for job in self._jobs.values() if owner in (None, job.owner)]
+
+    def expected_before(self, owner: str, tag: str) -> float | None:
+        """When a waiting job was expected to start before that expectation changed (epoch seconds)."""
+        history = self._expected.get((owner, tag), ())
+        return history[-2] if len(history) > 1 else None
 
     def forget(self, owner: str, tag: str) -> None:
         """No longer keep count of a job that nobody will ask about again."""
         self._asked.discard((owner, tag))
         self._absent.pop((owner, tag), None)
 
-    async def _fresh(self, max_age: float) -> None:
+    # Being told
+
+    async def change(self, seconds: float) -> bool:
+        """Wait for the end of the next look, whatever it says, at most so long; whether there was one."""
+        tick = self._ticked
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(tick.wait(), seconds)
+        return tick.is_set()
+
+    def hurry(self, seconds: float = 10.0) -> None:
+        """Look often for so long: something is about to happen."""
+        self._hurry_until = max(self._hurry_until, time.monotonic() + seconds)
+        self._wake.set()
+
+    # Looking
+
+    @property
+    def runs(self) -> bool:
+        return self._running is not None and not self._running.done()
+
+    def run(self) -> None:
+        """Look by itself from now on, until the event loop ends; asking twice does it once."""
+        if not self.runs:
+            self._running = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        while True:
+            began = time.monotonic()
+            with contextlib.suppress(Unreachable):
+                await self._fresh(0)
+            # A scheduler that did not answer had no work with it; only one that took long is given more time.
+            took, since = (0.0, time.monotonic()) if self.trouble else (self._health.took, began)
+            while (left := since + self._interval(took) - time.monotonic()) > 0:
+                self._wake.clear()
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), left)
+
+    def _interval(self, took: float) -> float:
+        hurried = time.monotonic() < self._hurry_until
+        return self.pace.interval(took, hurried, wanted=bool(self._asked))
+
+    async def _fresh(self, max_age: float | None) -> None:
+        if max_age is None:
+            if self.runs and self._looked_at > float("-inf"):
+                return
+            max_age = self.pace.calm
         needed = time.monotonic() - max_age
         # A look counts from when it began: one that is under way may be older than what is asked for.
         while self._looked_at < needed:
@@ -69,17 +193,42 @@ class View:
             await asyncio.shield(self._looking)
 
     async def _look(self) -> None:
-        began = time.monotonic()
+        began, clock = time.monotonic(), time.time()
         try:
             jobs = await self.scheduler.look()
         except Unreachable as error:
-            self.trouble = str(error)
+            since = self._health.since or clock
+            self._health = Health(self._health.looked, self._health.took, str(error), since)
+            self._tick()
             raise
-        self.trouble = ""
-        self._jobs = _by_tag(jobs)
+        except NothingNew:
+            self._looked_at = began
+            return
+        self._health = Health(clock, time.monotonic() - began)
+        found = _by_tag(jobs)
+        if found != self._jobs:
+            self.version += 1
+        self._jobs = found
         self._looked_at = began
         for key in self._asked:
-            self._absent[key] = 0 if key in self._jobs else self._absent.get(key, 0) + 1
+            self._absent[key] = 0 if key in found else self._absent.get(key, 0) + 1
+        self._expected = {
+            key: _changed(self._expected.get(key, []), job.expected)
+            for key, job in found.items()
+            if job.expected is not None
+        }
+        self._tick()
+
+    def _tick(self) -> None:
+        self._ticked.set()
+        self._ticked = asyncio.Event()
+
+
+def _changed(history: list[float], expected: float) -> list[float]:
+    """The last two expectations; one that moved by less than a minute is the same."""
+    if history and abs(history[-1] - expected) < 60:
+        return history
+    return [*history, expected][-2:]
 
 
 def _by_tag(jobs: Iterable[Seen]) -> dict[tuple[str, str], Seen]:

@@ -13,6 +13,7 @@ from jupyterhub.apihandlers.users import UserServerAPIHandler
 from jupyterhub.scopes import needs_scope
 from tornado import web
 
+from . import jobs_handler
 from .options import check_options
 
 if TYPE_CHECKING:
@@ -115,10 +116,11 @@ class CheckedServerHandler(UserServerAPIHandler):
 
 def register() -> None:
     """Put our routes in place, once, and take batchspawner's away, which trusts whatever a job posts."""
+    ours = [(r"/api/shopfloor/arrival", ArrivalHandler), jobs_handler.ROUTE]
+    taken = {r"/api/batchspawner", *(path for path, _ in ours)}
     routes = [
         (path, CheckedServerHandler if handler is UserServerAPIHandler else handler, *rest)
         for path, handler, *rest in apihandlers.default_handlers
-        if path not in (r"/api/batchspawner", r"/api/shopfloor/arrival")
+        if path not in taken
     ]
-    routes.append((r"/api/shopfloor/arrival", ArrivalHandler))
-    apihandlers.default_handlers[:] = routes
+    apihandlers.default_handlers[:] = [*routes, *ours]

@@ -13,21 +13,23 @@ from batchspawner.batchspawner import BatchSpawnerBase, JobStatus
 from jupyterhub.utils import url_path_join
 from shopfloor_jobs.job import Job, Seen, State, new_tag
 from shopfloor_jobs.offer import Offer
-from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused, Unreachable, scheduler_from
+from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused, Unreachable
 from shopfloor_jobs.view import View
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import object_session
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Callable, Dict, Float, Integer, List, default
+from traitlets import Bool, Callable, Dict, Float, Integer, List, Unicode, default
 
 from .intent import Intent
 from .options import StartRefused, check_form, check_options
 from .progress import end_words, progress_event
 from .resume import resume_soon
+from .watch import KIND, Watch
 
-KIND = "server"
 CLEAN_UP_SECONDS = 30.0
+CANCEL_AGAIN = 10.0  # seconds
+LONGEST_WAIT = 30.0  # seconds between two looks of ours at what the view shows, should it be silent
 THIRTY_DAYS = 30 * 24 * 3600
 
 
@@ -50,8 +52,10 @@ class ShopfloorSpawner(BatchSpawnerBase):
     node_environment = Dict(
         help="Environment variables for every server, such as a proxy for nodes without internet."
     ).tag(config=True)
-    look_interval = Float(
-        1.0, help="Seconds between two looks at the scheduler while a server is starting."
+    origin = Unicode(
+        "",
+        help="Hexadecimal digits, at most 8, that begin the tags of this hub's jobs and of no other hub's on the"
+        " cluster; living jobs with them that no server means are cancelled. Empty: none are.",
     ).tag(config=True)
     arrival_timeout = Float(
         300.0,
@@ -72,9 +76,6 @@ class ShopfloorSpawner(BatchSpawnerBase):
 
     intent: Intent | None = None
     _cancelling = False
-
-    # One view for all spawners of one configuration: however many wait, one look answers them.
-    _views: ClassVar[dict[str, View]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -98,10 +99,8 @@ class ShopfloorSpawner(BatchSpawnerBase):
 
     @property
     def view(self) -> View:
-        key = repr(sorted(self.scheduler_config.items()))
-        if key not in self._views:
-            self._views[key] = View(scheduler_from(self.scheduler_config))
-        return self._views[key]
+        """The hub's: however many wait, one look answers them."""
+        return Watch.of(self.scheduler_config, self.origin).view
 
     def offer(self) -> Offer:
         """What this server's owner may ask for."""
@@ -122,7 +121,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
         else:
             self.request = check_options(self.offer, self.user_options)
             self.intent = Intent(
-                tag=new_tag(KIND),
+                tag=new_tag(KIND, self.origin),
                 nonce=secrets.token_urlsafe(24),
                 api_token=self.api_token,
                 request=self.request,
@@ -169,14 +168,17 @@ class ShopfloorSpawner(BatchSpawnerBase):
 
     async def _wait_for_arrival(self) -> None:
         running_since = None
-        while not await self._arrival_within(self.look_interval):
+        self.view.hurry()
+        while not await self._arrival_or_look():
             seen = await self._look()
             if await self._is_gone():
                 raise StartRefused(await self._end_words(seen), "ended", status=500)
             if seen is None or seen.state is not State.RUNNING:
                 running_since = None
                 continue
-            running_since = running_since or time.monotonic()
+            if running_since is None:
+                running_since = time.monotonic()
+                self.view.hurry()  # what fails fails soon
             if time.monotonic() - running_since > self.arrival_timeout:
                 message = (
                     f"The job runs on {seen.node}, but its server did not report within "
@@ -184,23 +186,31 @@ class ShopfloorSpawner(BatchSpawnerBase):
                 )
                 raise StartRefused(message, "no_report", status=500)
 
-    async def _arrival_within(self, seconds: float) -> bool:
+    async def _arrival_or_look(self) -> bool:
+        """Wait for the server's report or the view's next look, whichever comes first; whether it reported."""
         if self.intent and self.intent.port:
             return True
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._arrived.wait(), seconds)
+        events = [
+            asyncio.ensure_future(self._arrived.wait()),
+            asyncio.ensure_future(self.view.change(LONGEST_WAIT)),
+        ]
+        try:
+            await asyncio.wait(events, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for event in events:
+                event.cancel()
         return self._arrived.is_set()
 
     async def _url_of_arrived(self) -> str:
         assert self.intent is not None
+        seen = await self._look()
         while not self.intent.address:
-            seen = await self._look(max_age=0)
-            if seen and seen.address:
+            if seen and seen.state is State.RUNNING and seen.address:
                 self.intent.address = seen.address
             elif await self._is_gone():
                 raise StartRefused(await self._end_words(seen), "ended", status=500)
             else:
-                await asyncio.sleep(self.look_interval / 4)
+                seen = await self._look(max_age=0)
         self._commit()
         self.ip, self.port = self.intent.address, self.intent.port
         return f"http://{self.intent.address}:{self.intent.port}"
@@ -227,8 +237,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
     async def _look(self, max_age: float | None = None) -> Seen | None:
         assert self.intent is not None
         with suppress(Unreachable):
-            age = self.look_interval if max_age is None else max_age
-            return await self.view.job(self.user.name, self.intent.tag, age)
+            return await self.view.job(self.user.name, self.intent.tag, max_age)
         return self.view.last_known(self.user.name, self.intent.tag)
 
     @property
@@ -240,15 +249,25 @@ class ShopfloorSpawner(BatchSpawnerBase):
 
     async def _is_gone(self) -> bool:
         assert self.intent is not None
-        return await self.view.is_gone(self.user.name, self.intent.tag, self.look_interval)
+        return await self.view.is_gone(self.user.name, self.intent.tag, None)
+
+    def job_has_changed(self) -> bool:
+        """Whether the view shows that a server that was ready is so no more."""
+        assert self.intent is not None
+        seen = self.view.last_known(self.user.name, self.intent.tag)
+        waits = seen is not None and seen.state is State.PENDING
+        return waits or self.view.was_gone(self.user.name, self.intent.tag)
 
     async def poll(self) -> int | None:
         """None while the job lives or nothing is known of it, else 1."""
         if self.intent is None:
             return 1
+        if self.intent.port and self.seen and self.seen.state is State.PENDING:
+            # Its node failed, say: what reported is gone, and the job waits for another place.
+            self.intent.port, self.intent.address, self.intent.resumed = 0, "", True
         if self.intent.resumed and not self.intent.port and self.resumable:
-            # The hub was restarted while this server was starting: JupyterHub only knows running and stopped,
-            # so it is stopped with its state kept, and started again, which finds the same job.
+            # The server waits or starts, and JupyterHub only knows running and stopped: so it is stopped with
+            # its state kept, and started again, which finds the same job.
             self.will_resume = True
             resume_soon(self)
             return 1
@@ -278,7 +297,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
         while not await _answers(url_path_join(url, "api")):
             if await self._is_gone():
                 break
-            await asyncio.sleep(self.look_interval)
+            await self.view.change(1)
         return url
 
     async def end_check(self) -> None:
@@ -303,7 +322,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
             if arrived:
                 return
             last = event
-            await self._arrival_within(self.look_interval / 2)
+            await self._arrival_or_look()
 
     # Ending
 
@@ -328,19 +347,22 @@ class ShopfloorSpawner(BatchSpawnerBase):
     _background: ClassVar[set[asyncio.Task[None]]] = set()
 
     async def _cancel(self, owner: str, intent: Intent) -> None:
-        view, pause = self.view, 0.1
+        view, cancelled, again_at = self.view, "", 0.0
         while True:
+            seen = view.last_known(owner, intent.tag)
+            job_id = (seen.id if seen and seen.alive else "") or intent.job_id
             try:
-                is_open = self._submission_is_open()
-                seen = await view.job(owner, intent.tag, max_age=0)
-                if not is_open and await view.is_gone(owner, intent.tag):
-                    break
-                if ids := {intent.job_id, seen.id if seen and seen.alive else ""} - {""}:
-                    await view.scheduler.cancel(owner, sorted(ids))
+                # What was asked once is asked again only if the job lives on.
+                if job_id and (job_id != cancelled or time.monotonic() > again_at):
+                    await view.scheduler.cancel(owner, [job_id])
+                    cancelled, again_at = job_id, time.monotonic() + CANCEL_AGAIN
             except SchedulerError as error:
                 self.log.warning("Cancelling %s goes on: %s", intent.tag, error)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, 10.0)
+            is_open = self._submission_is_open()
+            view.hurry()
+            await view.change(LONGEST_WAIT)
+            if not is_open and await view.is_gone(owner, intent.tag, None):
+                break
         view.forget(owner, intent.tag)
 
     def _submission_is_open(self) -> bool:

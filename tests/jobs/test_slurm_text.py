@@ -31,7 +31,7 @@ def line(*columns: str) -> str:
     return MARK + MARK.join(columns)
 
 
-RUNNING = line("17", "alice", "RUNNING", "None", "gpu01", "gpu", "100", "110", "7310", TAG)
+RUNNING = line("17", "alice", "RUNNING", "None", "gpu01", "gpu", "100", "110", "7310", "1", TAG)
 
 
 def test_a_request_becomes_sbatchs_options_rounded_up():
@@ -82,7 +82,7 @@ def test_a_job_is_read_with_its_times_and_address():
 def test_a_job_name_with_newlines_cannot_pretend_to_be_another_job():
     forged = "17|alice|RUNNING|None|evil|gpu|1|1|1|" + TAG
     named = line(
-        "18", "bob", "PENDING", "None", "", "cpu", "1", "N/A", "N/A", f"x\n{forged}\n{TAG}"
+        "18", "bob", "PENDING", "None", "", "cpu", "1", "N/A", "N/A", "1", f"x\n{forged}\n{TAG}"
     )
     assert parse_squeue(f"{named}\n{RUNNING}", MARK) == parse_squeue(RUNNING, MARK)
 
@@ -99,19 +99,42 @@ def test_garbage_is_no_answer(garbage: str):
 
 
 def test_waiting_and_ended_jobs_come_with_words():
-    waiting = line("1", "a", "PENDING", "Resources", "", "gpu", "1", "N/A", "N/A", TAG)
-    ended = line("2", "a", "OUT_OF_MEMORY", "OutOfMemory", "gpu01", "gpu", "1", "2", "3", TAG)
-    strange = line("3", "a", "PENDING", "NewReason", "", "gpu", "1", "N/A", "N/A", TAG)
+    waiting = line("1", "a", "PENDING", "Resources", "", "gpu", "1", "N/A", "N/A", "1", TAG)
+    ended = line("2", "a", "OUT_OF_MEMORY", "OutOfMemory", "gpu01", "gpu", "1", "2", "3", "1", TAG)
+    strange = line("3", "a", "PENDING", "NewReason", "", "gpu", "1", "N/A", "N/A", "1", TAG)
     first, second, third = parse_squeue("\n".join((waiting, ended, strange)), MARK)
     assert (first.reason, first.detail) == ("what it needs is in use", "Resources")
     assert (second.state, second.cause) == (State.ENDED, "ran out of memory")
     assert third.reason == "NewReason"
 
 
+def test_a_waiting_job_has_its_place_among_everybodys_and_its_expected_start():
+    def waiting(job_id: str, partition: str, priority: str, reason: str, name: str) -> str:
+        return line(
+            job_id, "x", "PENDING", reason, "", partition, "1", "900", "N/A", priority, name
+        )
+
+    output = "\n".join(
+        [
+            waiting("30", "gpu", "10", "Priority", TAG),
+            waiting("12", "gpu", "10", "Priority", "older"),
+            waiting("40", "gpu", "99", "Resources", "higher"),
+            waiting("13", "gpu", "99", "JobHeldUser", "held, so not in line"),
+            waiting("31", "gpu", "10", "Priority", "younger"),
+            waiting("14", "cpu", "99", "Resources", "another line"),
+            line("9", "x", "RUNNING", "None", "gpu01", "gpu", "1", "2", "3", "100", "runs"),
+        ]
+    )
+    [job] = parse_squeue(output, MARK)
+    assert (job.place, job.expected, job.started, job.ends) == (3, 900.0, None, None)
+    [held] = parse_squeue(waiting("1", "gpu", "0", "JobHeldAdmin", TAG), MARK)
+    assert held.place is None
+
+
 def test_the_query_asks_for_every_job_and_its_columns_can_be_told_apart():
     command = squeue_arguments(MARK)
     assert "--states=all" in command
-    assert command[-1].count(MARK) == 10
+    assert command[-1].count(MARK) == 11
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from shopfloor_jobs.job import Seen, State
-from shopfloor_jobs.scheduler import Unreachable
-from shopfloor_jobs.view import View
+from shopfloor_jobs.scheduler import NothingNew, Unreachable
+from shopfloor_jobs.view import Pace, View
 
 TAG = "shopfloor-server-0123456789abcdef"
 RUNNING = Seen("17", TAG, "alice", State.RUNNING)
@@ -77,3 +80,72 @@ async def test_what_was_known_is_still_known_when_the_scheduler_is_silent():
         await view.job("alice", TAG, max_age=0)
     assert view.last_known("alice", TAG) == RUNNING
     assert view.trouble == "silent since then"
+
+
+@contextlib.asynccontextmanager
+async def running(view: View) -> AsyncIterator[View]:
+    view.run()
+    try:
+        yield view
+    finally:
+        view._running.cancel()
+
+
+QUICK = Pace(calm=0.01, quick=0.01, share=1)
+
+
+async def test_a_running_view_looks_by_itself_and_those_who_ask_cause_no_look():
+    scheduler = ScriptedScheduler([RUNNING], [])
+    async with running(View(scheduler, Pace(calm=60))) as view:
+        assert await view.change(5)
+        assert [await view.job("alice", TAG, None) for _ in range(20)] == [RUNNING] * 20
+        assert scheduler.looks == 1
+
+
+async def test_whoever_hurries_wakes_a_calm_view():
+    scheduler = ScriptedScheduler([], [RUNNING])
+    async with running(View(scheduler, Pace(calm=60, quick=0.01))) as view:
+        await view.change(5)
+        assert not await view.change(0.05)
+        view.hurry()
+        assert await view.change(5)
+        assert await view.job("alice", TAG, None) == RUNNING
+
+
+async def test_a_running_view_goes_on_after_trouble_and_tells_it():
+    scheduler = ScriptedScheduler(Unreachable("silent"), Unreachable("silent"), [RUNNING])
+    async with running(View(scheduler, QUICK)) as view:
+        view._asked.add(("alice", TAG))
+        await view.change(5)
+        first = view.health
+        assert (first.trouble, first.looked) == ("silent", None)
+        await view.change(5)
+        assert view.health.since == first.since
+        await view.change(5)
+        assert (view.health.trouble, view.health.since) == ("", None)
+        assert view.health.looked >= first.since
+
+
+async def test_an_expected_start_that_moved_is_told_with_what_it_was():
+    waiting = Seen("17", TAG, "alice", State.PENDING, expected=1000.0)
+    moved = [replace(waiting, expected=when) for when in (1030.0, 1900.0, 1910.0)]
+    view = View(ScriptedScheduler([waiting], *([one] for one in moved)))
+    was = []
+    for _ in range(4):
+        await view.job("alice", TAG, max_age=0)
+        was.append(view.expected_before("alice", TAG))
+    assert was == [None, None, 1000.0, 1000.0]
+
+
+async def test_the_same_look_told_twice_is_not_two_looks():
+    view = View(ScriptedScheduler([], NothingNew(), NothingNew(), []))
+    assert [await view.is_gone("alice", TAG, 0) for _ in range(4)] == [False, False, False, True]
+
+
+def test_a_scheduler_that_answers_slowly_is_asked_less():
+    pace = Pace(calm=6, quick=0.5, share=10, longest=60)
+    assert pace.interval(took=0.02, hurried=False) == 6
+    assert pace.interval(took=0.02, hurried=True) == 0.5
+    assert pace.interval(took=2, hurried=True) == 20
+    assert pace.interval(took=30, hurried=False) == 60
+    assert pace.interval(took=0.02, hurried=False, wanted=False) == 60

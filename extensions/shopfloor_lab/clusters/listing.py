@@ -22,6 +22,8 @@ from shopfloor_jobs.request import FIELDS, Request
 from shopfloor_jobs.scheduler import SchedulerError, Unreachable, scheduler_from
 from shopfloor_jobs.view import View
 
+from shopfloor_lab.hub import Hub
+from shopfloor_lab.jobs import HubJobs
 from shopfloor_lab.offer import NoOffer
 
 from . import state
@@ -51,19 +53,19 @@ class Conflict(Exception):
 
 
 class Clusters:
-    """The clusters under one home. ``offer`` fetches what the person may ask for; ``peer`` is the hub's host."""
+    """The clusters under one home. ``offer`` fetches what the person may ask for."""
 
     def __init__(
         self,
         home: Path,
         offer: Callable[[], Awaitable[Offer]],
         environment: Mapping[str, str],
-        peer: str = "",
+        hub: Hub | None = None,
     ):
-        self.home, self.offer, self.peer = home, offer, peer
+        self.home, self.offer, self.hub = home, offer, hub or Hub({})
         self.environment = job_environment(environment)
         self._remote = Remote()
-        self._view: tuple[Mapping[str, Any], View] | None = None
+        self._views: tuple[Mapping[str, Any], View, View] | None = None
         self._last: dict[str, str] = {}
 
     async def list(self) -> list[dict[str, Any]]:
@@ -98,7 +100,9 @@ class Clusters:
             env=self.environment,
             title=name,
         )
-        plan = Plan(name, workers, request.to_json(), dict(offer.scheduler), self.peer, time.time())
+        plan = Plan(
+            name, workers, request.to_json(), dict(offer.scheduler), self.hub.host, time.time()
+        )
         path = directory.directory_of(self.home, job.tag)
         await asyncio.to_thread(_store, plan, path)
         try:
@@ -182,7 +186,7 @@ class Clusters:
         last = self._last.get(cluster)
         try:
             offer = await self.offer()
-            view = self._view_of(offer)
+            view = self._hubs_view(offer)
             seen = await view.job(offer.person, cluster, max_age)
             gone = await view.is_gone(offer.person, cluster)
         except (SchedulerError, NoOffer) as error:
@@ -198,10 +202,23 @@ class Clusters:
         except NoAnswer:
             return None
 
+    def _hubs_view(self, offer: Offer) -> View:
+        """What the hub saw: enough for a list that many look at, and no burden for the scheduler."""
+        return self._views_of(offer)[0]
+
     def _view_of(self, offer: Offer) -> View:
-        if self._view is None or self._view[0] != offer.scheduler:
-            self._view = (offer.scheduler, View(scheduler_from(offer.scheduler)))
-        return self._view[1]
+        """What the scheduler itself says now: for what somebody asked to be done."""
+        return self._views_of(offer)[1]
+
+    def _views_of(self, offer: Offer) -> tuple[View, View]:
+        if self._views is None or self._views[0] != offer.scheduler:
+            scheduler = scheduler_from(offer.scheduler)
+            self._views = (
+                offer.scheduler,
+                View(HubJobs(self.hub, scheduler)),
+                View(scheduler),
+            )
+        return self._views[1:]
 
     async def _cancel(self, files: state.Files) -> None:
         """Cancel what lives of a cluster: the controller's job and, found by their tags, its workers'."""

@@ -1,0 +1,54 @@
+"""A person's jobs as a node sees them: as the hub says, and by the scheduler itself where there is no hub."""
+
+from __future__ import annotations
+
+import time
+
+from shopfloor_jobs.job import Seen
+from shopfloor_jobs.scheduler import NothingNew, Scheduler, Unreachable
+
+from .hub import Hub, NoHub
+
+HUB_MAY_BE_AWAY = 60.0  # seconds; it is restarted now and then, and nodes are many
+OWN_LOOKS = 30.0  # seconds between own looks while the hub is away
+
+
+class HubJobs:
+    """A :class:`~shopfloor_jobs.view.Source`: asks the hub, so that however many nodes there are, Slurm is asked once.
+
+    A hub that is away for longer than :data:`HUB_MAY_BE_AWAY` is done without, at a slow pace.
+    """
+
+    def __init__(self, hub: Hub, scheduler: Scheduler):
+        self.hub, self.scheduler = hub, scheduler
+        self._etag = ""
+        self._away_since: float | None = None
+        self._own_look_at = float("-inf")
+
+    async def look(self) -> list[Seen]:
+        """Raises Unreachable or NothingNew."""
+        if not self.hub:
+            return await self.scheduler.look()
+        try:
+            data, self._etag = await self.hub.get("jobs", self._etag)
+        except NoHub as error:
+            return await self._without(error)
+        self._away_since = None
+        if data is None:
+            raise NothingNew
+        if trouble := data["health"]["trouble"]:
+            raise Unreachable(trouble)
+        try:
+            return [Seen.from_json(one) for one in data["jobs"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise Unreachable(f"the hub's answer is of another version: {error}") from error
+
+    async def _without(self, error: NoHub) -> list[Seen]:
+        now = time.monotonic()
+        self._away_since, self._etag = self._away_since or now, ""
+        if now - self._away_since < HUB_MAY_BE_AWAY:
+            raise Unreachable(f"the hub does not answer: {error}") from error
+        if now - self._own_look_at < OWN_LOOKS:
+            raise NothingNew
+        self._own_look_at = now
+        return await self.scheduler.look()

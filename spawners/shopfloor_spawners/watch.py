@@ -1,0 +1,107 @@
+"""What the hub does by itself: one view of the scheduler that runs, and what follows from what it shows.
+
+Servers that ended are noticed at once, and jobs of this hub that no server means any more are cancelled: a
+stop that found no scheduler, say, of a hub that was then restarted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from jupyterhub import orm
+from jupyterhub.app import JupyterHub
+from shopfloor_jobs.job import Seen
+from shopfloor_jobs.scheduler import SchedulerError, scheduler_from
+from shopfloor_jobs.view import View
+
+if TYPE_CHECKING:
+    from .spawner import ShopfloorSpawner
+
+KIND = "server"
+LOOKS_BEFORE_SWEEP = 2
+
+log = logging.getLogger("jupyterhub.shopfloor")
+
+
+class Watch:
+    """The view of one scheduler configuration, running, with what the hub does after each look.
+
+    ``origin`` begins the tags of this hub's jobs, so that another hub's on the same cluster are let be.
+    """
+
+    _all: dict[str, Watch] = {}
+
+    def __init__(self, scheduler_config: Mapping[str, Any], origin: str):
+        self.view: View = View(scheduler_from(scheduler_config))
+        self.origin = origin
+        self._unmeant: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    @classmethod
+    def of(cls, scheduler_config: Mapping[str, Any], origin: str) -> Watch:
+        """The one for this configuration; made, and started, when it is first asked for."""
+        key = repr((sorted(scheduler_config.items()), origin))
+        if key not in cls._all:
+            cls._all[key] = watch = cls(scheduler_config, origin)
+            watch.view.run()
+            watch._keep(watch._run())
+        return cls._all[key]
+
+    def _keep(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self) -> None:
+        while True:
+            if await self.view.change(3600) and not self.view.trouble:
+                hub = JupyterHub.instance() if JupyterHub.initialized() else None
+                if hub is not None and hub.db is not None:
+                    self._tell(hub)
+                    self._sweep(hub)
+
+    def _tell(self, hub: JupyterHub) -> None:
+        for spawner in _spawners(hub):
+            if spawner.ready and spawner.job_has_changed():
+                self._keep(spawner.poll_and_notify())
+
+    def _sweep(self, hub: JupyterHub) -> None:
+        """Cancel this hub's living jobs that no server means, once two looks in a row showed them so."""
+        prefix = f"shopfloor-{KIND}-{self.origin}"
+        held = {spawner.intent.tag for spawner in _spawners(hub)}
+        unmeant = {
+            job.tag: job
+            for job in self.view.jobs()
+            if job.alive and self.origin and job.tag.startswith(prefix) and job.tag not in held
+        }
+        if unmeant:
+            meant = _tags_in_database(hub)
+            unmeant = {tag: job for tag, job in unmeant.items() if tag not in meant}
+        self._unmeant = {tag: self._unmeant.get(tag, 0) + 1 for tag in unmeant}
+        for tag, looks in self._unmeant.items():
+            if looks == LOOKS_BEFORE_SWEEP:
+                self._keep(self._cancel(unmeant[tag]))
+                self._unmeant[tag] = 0  # if it lives on, it is cancelled again
+
+    async def _cancel(self, job: Seen) -> None:
+        log.warning("Cancelling job %s (%s) of %s: no server means it", job.id, job.tag, job.owner)
+        try:
+            await self.view.scheduler.cancel(job.owner, [job.id])
+        except SchedulerError as error:
+            log.warning("Job %s could not be cancelled yet: %s", job.id, error)
+
+
+def _spawners(hub: JupyterHub) -> Iterator[ShopfloorSpawner]:
+    """The spawners that hold a job; the hub has all of them in memory, unless it is starting just now."""
+    for user in list(hub.users.values()):
+        for spawner in list(user.spawners.values()):
+            if getattr(spawner, "intent", None):
+                yield spawner
+
+
+def _tags_in_database(hub: JupyterHub) -> set[str]:
+    states = (state or {} for (state,) in hub.db.query(orm.Spawner.state))
+    return {tag for state in states if (tag := state.get("shopfloor", {}).get("tag"))}
