@@ -21,11 +21,13 @@ from typing import Any
 
 from . import __version__, directory
 from .job import TAG, Job
+from .request import Request
 from .scheduler import SchedulerError, SubmitRefused, Unreachable, check_signal
 from .slurm_text import (
     clean_complaint,
     environment_bytes,
     is_no_answer,
+    parse_estimate,
     parse_sbatch,
     parse_squeue,
     request_arguments,
@@ -51,9 +53,14 @@ def slurm_environment(conf: str | None) -> dict[str, str]:
 
 
 def run(
-    command: Sequence[str], conf: str | None, timeout: float, pass_fds: Sequence[int] = ()
+    command: Sequence[str],
+    conf: str | None,
+    timeout: float,
+    pass_fds: Sequence[int] = (),
+    says: bool = False,
 ) -> str:
-    """What a Slurm command prints. Raises SubmitRefused with its words, or Unreachable."""
+    """What a Slurm command prints, with ``says`` on standard error. Raises SubmitRefused with its words, or
+    Unreachable."""
     try:
         done = subprocess.run(
             list(command),
@@ -74,7 +81,7 @@ def run(
     except OSError as error:  # no descriptor, process or memory left: nothing is known
         raise Unreachable(f"{command[0]} could not be run: {error.strerror}") from error
     if done.returncode == 0:
-        return done.stdout
+        return done.stderr if says else done.stdout
     complaint = clean_complaint(done.stderr or done.stdout)
     if is_no_answer(done.stderr):
         raise Unreachable(complaint)
@@ -196,19 +203,16 @@ def records(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def estimate(payload: Mapping[str, Any]) -> dict[str, Any]:
     """When Slurm would start such a request; ``sbatch --test-only`` submits nothing."""
-    request = Job.from_json(payload["job"]).request
+    request = Request.from_json(payload["request"])
     command = ["sbatch", "--test-only", *request_arguments(request), "--wrap=true"]
-    done = subprocess.run(
-        command,
-        env=slurm_environment(payload.get("conf")),
-        capture_output=True,
-        text=True,
-        timeout=payload["timeout"],
-        check=False,
-    )
-    if done.returncode:
-        raise SubmitRefused(clean_complaint(done.stderr))
-    return {"text": clean_complaint(done.stderr)}
+    try:
+        return {
+            "starts": parse_estimate(
+                run(command, payload.get("conf"), payload["timeout"], says=True)
+            )
+        }
+    except ValueError as error:
+        raise Unreachable(str(error)) from error
 
 
 def version(payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,14 @@ from .local_index import Entry, Index, boot_id
 from .machine import Machine, this_machine
 from .request import FIELDS, Request
 from .runner import AWAITED, send
-from .scheduler import Description, PartitionInfo, SubmitRefused, Unreachable, check_signal
+from .scheduler import (
+    Description,
+    NodeInfo,
+    PartitionInfo,
+    SubmitRefused,
+    Unreachable,
+    check_signal,
+)
 
 PARTITION = "local"
 LONGEST = 7 * 24 * 3600  # seconds; what is forgotten must end some day
@@ -95,7 +102,20 @@ class Local:
             time=LONGEST,
             default=True,
         )
-        return Description("local", __version__, (partition,), {_node(): "127.0.0.1"})
+        living = [entry for entry in await self._entries() if entry.alive]
+        node = _free_of(machine, living)
+        return Description("local", __version__, (partition,), {_node(): "127.0.0.1"}, (node,))
+
+    async def estimate(self, owner: str, request: Request) -> float:
+        """Now, for nothing ever waits here. Raises SubmitRefused where it would be refused."""
+        machine = await self._known_machine()
+        living = [entry for entry in await self._entries() if entry.alive]
+        try:
+            refuse_impossible(machine, request)
+            place(machine, living, request, 1)
+        except Refused as refusal:
+            raise SubmitRefused(str(refusal)) from refusal
+        return time.time()
 
     async def tail(self, owner: str, tag: str, lines: int = 20) -> str:
         path = directory.directory_of(self.home_of(owner), tag)
@@ -285,6 +305,22 @@ def place(
             load[core] += 1
         places.append((cores, fitting[copy * request.gpus : (copy + 1) * request.gpus]))
     return places
+
+
+def _free_of(machine: Machine, living: Sequence[Entry]) -> NodeInfo:
+    """What of this machine nobody was promised; CPUs are shared, so that they are always free."""
+    taken = {gpu for entry in living for gpu in entry.gpus}
+    free = [kind for gpu, kind in machine.gpus.items() if gpu not in taken]
+    return NodeInfo(
+        name=_node(),
+        partitions=(PARTITION,),
+        cpus=len(machine.cores),
+        memory=machine.memory,
+        gpus=machine.gpu_types(),
+        free_cpus=len(machine.cores),
+        free_memory=max(0, machine.memory - sum(entry.memory for entry in living)),
+        free_gpus={kind: free.count(kind) for kind in machine.gpu_types()},
+    )
 
 
 def environment(entry: Entry, home: Path, env: Mapping[str, str]) -> dict[str, str]:

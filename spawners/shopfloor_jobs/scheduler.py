@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .job import Job, Seen
+from .request import Request
 from .runner import PASSED
 
 
@@ -45,6 +46,24 @@ class PartitionInfo:
 
 
 @dataclass(frozen=True)
+class NodeInfo:
+    """What one node has and what of it nobody uses now: memory in bytes, GPUs as count by type.
+
+    ``usable`` is false where the scheduler puts no new job at the moment (down, drained, reserved).
+    """
+
+    name: str
+    partitions: tuple[str, ...]
+    cpus: int
+    memory: int
+    gpus: Mapping[str, int] = field(default_factory=dict)
+    free_cpus: int = 0
+    free_memory: int = 0
+    free_gpus: Mapping[str, int] = field(default_factory=dict)
+    usable: bool = True
+
+
+@dataclass(frozen=True)
 class Description:
     """The machine as its scheduler describes it; ``addresses`` maps node names to what reaches them."""
 
@@ -52,6 +71,7 @@ class Description:
     version: str
     partitions: tuple[PartitionInfo, ...]
     addresses: Mapping[str, str] = field(default_factory=dict)
+    nodes: tuple[NodeInfo, ...] = ()
 
     def partition(self, name: str) -> PartitionInfo | None:
         return next((one for one in self.partitions if one.name == name), None)
@@ -79,6 +99,9 @@ class Scheduler(Protocol):
 
     async def describe(self) -> Description:
         """Partitions, GPUs and limits."""
+
+    async def estimate(self, owner: str, request: Request) -> float:
+        """When a job with this request would start, in epoch seconds. Raises SubmitRefused with the reason."""
 
     async def tail(self, owner: str, tag: str, lines: int = 20) -> str:
         """The last lines that a job wrote, read as its owner; empty when there are none."""

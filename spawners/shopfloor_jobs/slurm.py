@@ -15,6 +15,7 @@ from typing import Any
 from . import helper as verbs
 from . import slurm_text
 from .job import Job, Seen
+from .request import Request
 from .scheduler import Description, SchedulerError, SubmitRefused, Unreachable
 
 AT_ONCE = 8  # helpers that run at the same time
@@ -62,6 +63,10 @@ class Slurm:
     async def signal(self, owner: str, ids: Sequence[str], signal: int) -> None:
         await self._act(owner, "signal", {"ids": list(ids), "signal": int(signal)})
 
+    async def estimate(self, owner: str, request: Request) -> float:
+        answer = await self._act(owner, "estimate", {"request": request.to_json()})
+        return answer["starts"]
+
     async def tail(self, owner: str, tag: str, lines: int = 20) -> str:
         return (await self._act(owner, "tail", {"tag": tag, "lines": lines}))["text"]
 
@@ -87,7 +92,7 @@ class Slurm:
     async def describe(self) -> Description:
         partitions, nodes, version = await asyncio.gather(
             self._ask(["scontrol", "--all", "--oneliner", "show", "partition"]),
-            self._ask(["scontrol", "--all", "--oneliner", "show", "node"]),
+            self._ask(["scontrol", "--all", "--details", "--oneliner", "show", "node"]),
             self._ask(["scontrol", "--version"]),
         )
         described = slurm_text.describe(partitions, nodes, "slurm", version.strip())

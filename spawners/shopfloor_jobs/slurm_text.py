@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from .job import TAG, Job, Seen, State
 from .reasons import cause_words, reason_words
 from .request import Request
-from .scheduler import Description, PartitionInfo
+from .scheduler import Description, NodeInfo, PartitionInfo
 
 MB = 1024**2
 
@@ -254,26 +255,25 @@ def parse_walltime(text: str) -> int | None:
 
 
 def describe(partitions: str, nodes: str, name: str, version: str) -> Description:
-    """The machine, from ``scontrol --oneliner show partition`` and ``… show node``."""
+    """The machine, from ``scontrol --oneliner show partition`` and ``… --details show node``."""
     rows = [pairs for line in nodes.splitlines() if "NodeName" in (pairs := parse_pairs(line))]
+    known = tuple(_node(row) for row in rows)
     found = []
     for line in partitions.splitlines():
         pairs = parse_pairs(line)
         if "PartitionName" not in pairs:
             continue
-        mine = [
-            row for row in rows if pairs["PartitionName"] in row.get("Partitions", "").split(",")
-        ]
+        mine = [node for node in known if pairs["PartitionName"] in node.partitions]
         gpus: dict[str, int] = {}
-        for row in mine:
-            for kind, number in parse_gres(row.get("Gres", "")).items():
+        for node in mine:
+            for kind, number in node.gpus.items():
                 gpus[kind] = max(number, gpus.get(kind, 0))
         found.append(
             PartitionInfo(
                 name=pairs["PartitionName"],
                 nodes=len(mine),
-                cpus=max((int(row.get("CPUTot", 0)) for row in mine), default=0),
-                memory=max((int(row.get("RealMemory", 0)) for row in mine), default=0) * MB,
+                cpus=max((node.cpus for node in mine), default=0),
+                memory=max((node.memory for node in mine), default=0),
                 gpus=gpus,
                 time=parse_walltime(pairs.get("MaxTime", "")),
                 default=pairs.get("Default") == "YES",
@@ -281,7 +281,41 @@ def describe(partitions: str, nodes: str, name: str, version: str) -> Descriptio
             )
         )
     addresses = {row["NodeName"]: row.get("NodeAddr", row["NodeName"]) for row in rows}
-    return Description(name, version, tuple(found), addresses)
+    return Description(name, version, tuple(found), addresses, known)
+
+
+def _node(row: Mapping[str, str]) -> NodeInfo:
+    cpus, memory = _number(row.get("CPUTot", "")), _number(row.get("RealMemory", "")) * MB
+    gpus, used = parse_gres(row.get("Gres", "")), parse_gres(row.get("GresUsed", ""))
+    state = row.get("State", "")
+    usable = state.split("+")[0].rstrip("*~#!%$@^-") in ("IDLE", "MIXED", "ALLOCATED")
+    return NodeInfo(
+        name=row["NodeName"],
+        partitions=tuple(row.get("Partitions", "").split(",")),
+        cpus=cpus,
+        memory=memory,
+        gpus=gpus,
+        # CPUEfctv leaves out what is set aside for the system; older Slurms do not know it.
+        free_cpus=max(0, _number(row.get("CPUEfctv", "")) or cpus)
+        - _number(row.get("CPUAlloc", "")),
+        free_memory=max(0, memory - _number(row.get("AllocMem", "")) * MB),
+        free_gpus={kind: max(0, number - used.get(kind, 0)) for kind, number in gpus.items()},
+        usable=usable and not any(word in state for word in NOT_USABLE),
+    )
+
+
+# Flags in a node's state, from sinfo(1), NODE STATE CODES; "*" is a node that does not answer.
+NOT_USABLE = ("DOWN", "DRAIN", "FAIL", "MAINT", "RESERVED", "NOT_RESPONDING", "REBOOT", "*")
+ESTIMATE = re.compile(r"Job \d+ to start at (\S+) using .* on nodes (\S*) in partition (\S+)")
+
+
+def parse_estimate(text: str) -> float:
+    """When ``sbatch --test-only`` says that a job would start, in epoch seconds. Raises ValueError."""
+    found = ESTIMATE.search(text)
+    started = _epoch(found.group(1)) if found else None
+    if started is None:
+        raise ValueError(f"sbatch --test-only printed {text[:200]!r}")
+    return started
 
 
 def is_no_answer(text: str) -> bool:
