@@ -57,7 +57,9 @@ class Estimates:
         done, _ = await asyncio.wait([self._asking[key]], timeout=WITHIN)
         if done:
             return done.pop().result()
-        return Estimate(known.asked, known.starts, known.refused, "the scheduler has not answered yet")
+        return Estimate(
+            known.asked, known.starts, known.refused, "the scheduler has not answered yet"
+        )
 
     async def _ask(self, owner: str, request: Request) -> Estimate:
         known = self._known.get((owner, request), Estimate())

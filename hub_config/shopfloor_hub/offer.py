@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from shopfloor_jobs.accounts import Accounts
 from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.offer import CHOSEN, LIMITED, Choice, Offer, Partition, Preset
 from shopfloor_jobs.request import FIELDS, Request
@@ -17,8 +19,11 @@ from .site import Site
 SMALL_MEMORY = 2 * 1024**3  # bytes
 
 
-def build(site: Site, description: Description, person: str) -> Offer:
+def build(
+    site: Site, description: Description, person: str, accounts: Accounts | None = None
+) -> Offer:
     """What this person may ask for."""
+    accounts = accounts or Accounts()
     offer = Offer(
         person=person,
         site=site.site.name,
@@ -26,13 +31,21 @@ def build(site: Site, description: Description, person: str) -> Offer:
         partitions=partitions(site, description),
         presets=(),
         limits=given_limits(site.limits),
-        choices={"environment": environments.choices(site), **_named_in_presets(site)},
+        choices={
+            "environment": environments.choices(site),
+            **_named_in_presets(site),
+            **_accounts_of(accounts, person),
+        },
     )
     presets = _site_presets(site, offer) if site.presets else _usual_presets(offer)
     return replace(
         offer,
         presets=tuple(
-            replace(preset, disabled=_why_not(site, description, offer, preset))
+            replace(
+                preset,
+                disabled=_why_nothing(accounts, person)
+                or _why_not(site, description, offer, preset),
+            )
             for preset in presets
         ),
     )
@@ -87,6 +100,37 @@ def _named_in_presets(site: Site) -> dict[str, tuple[Choice, ...]]:
         if values:
             named[name] = (Choice("", "Slurm's own choice"), *map(Choice, values))
     return named
+
+
+def _accounts_of(accounts: Accounts, person: str) -> dict[str, tuple[Choice, ...]]:
+    """The person's own projects, priority classes and booked seats, where the scheduler knows of any.
+
+    A project that is the only one is charged without being asked for; of several, Slurm's own choice is the first.
+    """
+    mine = accounts.of(person)
+    if not mine:
+        return {}
+    choices = {"account": tuple(Choice(one.name) for one in mine)}
+    if len(mine) > 1:
+        usual = next((one.name for one in mine if one.default), "")
+        choices["account"] = (
+            Choice("", f"{usual}, as usual" if usual else "Slurm's own choice"),
+            *choices["account"],
+        )
+    qos = dict.fromkeys(name for one in mine for name in one.qos)
+    if len(qos) > 1:
+        choices["qos"] = (Choice("", "Usual"), *map(Choice, qos))
+    if booked := accounts.reservations_for(person, time.time()):
+        none = Choice("", "None")
+        choices["reservation"] = (none, *(Choice(one.name) for one in booked))
+    return choices
+
+
+def _why_nothing(accounts: Accounts, person: str) -> str:
+    """Why this person can start nothing at all; empty where they can."""
+    if accounts.enforced and accounts.people and not accounts.of(person):
+        return f"{person} belongs to no project on this cluster; ask your administrator for one."
+    return ""
 
 
 def _site_presets(site: Site, offer: Offer) -> list[Preset]:

@@ -7,17 +7,29 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from shopfloor_jobs.accounts import Accounts
 from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.scheduler import Description, SchedulerError, Unreachable, scheduler_from
 
 from .offer import build
 from .site import Site
 
-FRESH = 60.0  # seconds that a description is used before it is renewed
+FRESH = 45.0  # seconds that a description is used before it is renewed
+ACCOUNTS_FRESH = 300.0
 RETRY = 5.0  # seconds between attempts while the scheduler does not answer
 
 log = logging.getLogger("jupyterhub.shopfloor")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the scheduler said last of the machine and of everybody's projects; ``at`` is when, in epoch seconds."""
+
+    description: Description
+    accounts: Accounts
+    at: float
 
 
 class Offers:
@@ -30,8 +42,8 @@ class Offers:
     def __init__(self, site: Site):
         self.site = site
         self._scheduler = scheduler_from(site.hub_scheduler)
-        self._description: Description | None = None
-        self._next = 0.0
+        self._known: Known | None = None
+        self._next = self._next_accounts = 0.0
         self._renewal: asyncio.Task[None] | None = None
 
     def __deepcopy__(self, memo: object) -> Offers:
@@ -43,10 +55,15 @@ class Offers:
 
         Raises Unreachable while the scheduler has not answered once.
         """
+        known = self.known()
+        return build(self.site, known.description, name, known.accounts)
+
+    def known(self) -> Known:
+        """What is known now, which may be old. Raises Unreachable while the scheduler has not answered once."""
         self._renew_when_due()
-        if self._description is None:
+        if self._known is None:
             raise Unreachable("The scheduler does not answer at the moment; try again in a minute.")
-        return build(self.site, self._description, name)
+        return self._known
 
     def fetch_first(self) -> None:
         """Ask the scheduler once and wait for it, in a thread: the configuration is read inside a loop."""
@@ -60,9 +77,24 @@ class Offers:
         self._renewal = asyncio.get_running_loop().create_task(self._renew())
 
     async def _renew(self) -> None:
+        began = time.time()
         try:
-            self._description = await self._scheduler.describe()
-            self._next = time.monotonic() + FRESH
+            description = await self._scheduler.describe()
         except SchedulerError as error:
             log.warning("the scheduler was not described: %s", error)
             self._next = time.monotonic() + RETRY
+            return
+        self._known = Known(description, await self._accounts(), began)
+        self._next = time.monotonic() + FRESH
+
+    async def _accounts(self) -> Accounts:
+        """Everybody's projects; a cluster without accounting has none, and one that is silent still those known."""
+        known = self._known.accounts if self._known else Accounts()
+        if time.monotonic() < self._next_accounts:
+            return known
+        self._next_accounts = time.monotonic() + ACCOUNTS_FRESH
+        try:
+            return await self._scheduler.accounts()
+        except SchedulerError as error:
+            log.warning("the scheduler did not tell of projects and limits: %s", error)
+            return known

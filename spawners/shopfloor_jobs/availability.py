@@ -18,7 +18,7 @@ from .scheduler import Description, NodeInfo
 
 @dataclass(frozen=True)
 class Free:
-    """What of some nodes is free: CPUs and GPUs by type, each as ``(free, total)``; of ``nodes``, how many are usable."""
+    """What of some nodes is free: CPUs and GPUs by type as ``(free, total)``; ``nodes`` as ``(usable, all)``."""
 
     nodes: tuple[int, int] = (0, 0)
     cpus: tuple[int, int] = (0, 0)

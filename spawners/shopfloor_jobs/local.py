@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from . import __version__, directory, processes
+from .accounts import Accounts
 from .fields import Refused
 from .job import Job, Seen, State
 from .local_index import Entry, Index, boot_id
@@ -105,6 +106,9 @@ class Local:
         living = [entry for entry in await self._entries() if entry.alive]
         node = _free_of(machine, living)
         return Description("local", __version__, (partition,), {_node(): "127.0.0.1"}, (node,))
+
+    async def accounts(self) -> Accounts:
+        return Accounts()
 
     async def estimate(self, owner: str, request: Request) -> float:
         """Now, for nothing ever waits here. Raises SubmitRefused where it would be refused."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from .accounts import Accounts
 from .job import Job, Seen
 from .request import Request
 from .runner import PASSED
@@ -99,6 +100,9 @@ class Scheduler(Protocol):
 
     async def describe(self) -> Description:
         """Partitions, GPUs and limits."""
+
+    async def accounts(self) -> Accounts:
+        """Everybody's projects and reservations; nothing where the scheduler knows none."""
 
     async def estimate(self, owner: str, request: Request) -> float:
         """When a job with this request would start, in epoch seconds. Raises SubmitRefused with the reason."""

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import helper as verbs
-from . import slurm_text
+from . import slurm_accounts, slurm_text
+from .accounts import Accounts
 from .job import Job, Seen
 from .request import Request
 from .scheduler import Description, SchedulerError, SubmitRefused, Unreachable
@@ -41,6 +42,7 @@ class Slurm:
         self.conf, self.helper, self.python, self.timeout = conf, helper, python, timeout
         self._addresses: dict[str, str] = {}
         self._described_at = float("-inf")
+        self._version = ""
         # A course that starts at once takes turns here, rather than all descriptors and cores of the hub.
         self._turn = asyncio.Semaphore(AT_ONCE)
 
@@ -93,12 +95,26 @@ class Slurm:
         partitions, nodes, version = await asyncio.gather(
             self._ask(["scontrol", "--all", "--oneliner", "show", "partition"]),
             self._ask(["scontrol", "--all", "--details", "--oneliner", "show", "node"]),
-            self._ask(["scontrol", "--version"]),
+            self._known_version(),
         )
-        described = slurm_text.describe(partitions, nodes, "slurm", version.strip())
+        described = slurm_text.describe(partitions, nodes, "slurm", version)
         self._addresses.update(described.addresses)
         self._described_at = time.monotonic()
         return described
+
+    async def _known_version(self) -> str:
+        if not self._version:
+            self._version = (await self._ask(["scontrol", "--version"])).strip()
+        return self._version
+
+    async def accounts(self) -> Accounts:
+        told = await asyncio.gather(
+            self._ask(slurm_accounts.ASSOCIATIONS),
+            self._ask(slurm_accounts.ALLOWED_QOS),
+            self._ask(slurm_accounts.RESERVATIONS),
+            self._ask(slurm_accounts.CONFIG),
+        )
+        return slurm_accounts.parse(*told)
 
     async def _ask(self, command: Sequence[str], timeout: float | None = None) -> str:
         """Run a query as ourselves; whatever goes wrong with one means that nothing is known."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from shopfloor_hub import environments, offers
 from shopfloor_hub.offer import build
 from shopfloor_hub.offers import Offers
 from shopfloor_hub.site import parse
+from shopfloor_jobs.accounts import Account, Accounts, Reservation
 from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.request import Request
@@ -126,6 +129,58 @@ def test_without_setup_no_shell_is_between():
     assert environments.command(site, Request()) == ["/opt/t/bin/shopfloor-singleuser"]
 
 
+ALICE = Accounts(
+    people={
+        "alice": (Account("vision", qos=("normal", "short")), Account("astro", default=True)),
+        "bob": (Account("climate", qos=("normal",)),),
+    },
+    reservations=(
+        Reservation("course", 0, 9e9, frozenset({"alice"})),
+        Reservation("theirs", 0, 9e9, frozenset({"bob"})),
+        Reservation("over", 0, 1, frozenset({"alice"})),
+    ),
+    enforced=True,
+)
+
+
+def choices(person: str, accounts: Accounts) -> dict[str, list[str]]:
+    offer = build(parse(SLURM), Description("test", "1", (CPU, GPU)), person, accounts)
+    return {
+        name: [choice.value for choice in offer.choices.get(name, ())]
+        for name in ("account", "qos", "reservation")
+    }
+
+
+def test_only_a_persons_own_projects_classes_and_booked_seats_are_offered():
+    assert choices("alice", ALICE) == {
+        "account": ["", "astro", "vision"],
+        "qos": ["", "normal", "short"],
+        "reservation": ["", "course"],
+    }
+    assert choices("bob", ALICE) == {
+        "account": ["climate"],
+        "qos": [],
+        "reservation": ["", "theirs"],
+    }
+
+
+def test_somebody_elses_project_is_refused_and_an_only_one_is_charged():
+    offer = build(parse(SLURM), Description("test", "1", (CPU,)), "bob", ALICE)
+    assert offer.check({}).account == "climate"
+    with pytest.raises(Refused, match="account: 'vision' is not possible: one of climate"):
+        offer.check({"account": "vision"})
+
+
+def test_whoever_has_no_project_reads_so_where_slurm_enforces_it():
+    words = "mallory belongs to no project on this cluster; ask your administrator for one."
+    offer = build(parse(SLURM), Description("test", "1", (CPU, GPU)), "mallory", ALICE)
+    assert set(disabled(offer).values()) == {words}
+    free = build(
+        parse(SLURM), Description("test", "1", (CPU,)), "mallory", replace(ALICE, enforced=False)
+    )
+    assert disabled(free)["small"] == ""
+
+
 class SilentThenAnswering:
     """A scheduler that does not answer until ``description`` is set; counts how often it was asked."""
 
@@ -137,6 +192,9 @@ class SilentThenAnswering:
         if self.description is None:
             raise Unreachable("slurmctld is away")
         return self.description
+
+    async def accounts(self):
+        raise Unreachable("slurmdbd is away")
 
 
 async def test_offers_never_wait_for_the_scheduler(monkeypatch):

@@ -114,11 +114,30 @@ def test_what_a_person_reads_while_waiting_is_slurms_reason(slurm_hub: Case, ful
     raise AssertionError("the stream ended without the reason")
 
 
-def test_the_text_of_a_refused_sbatch_reaches_the_person(slurm_hub: Case):
+@pytest.fixture
+def cpu_partition_for_climate_only(slurm_hub: Case):
+    """An administrator closes a partition to some projects, which the offer does not know."""
+    cluster = slurm_hub.cluster
+    cluster.run(["scontrol", "update", "PartitionName=cpu", "AllowAccounts=climate"], check=True)
+    yield
+    cluster.run(["scontrol", "update", "PartitionName=cpu", "AllowAccounts=ALL"], check=True)
+
+
+def test_the_text_of_a_refused_sbatch_reaches_the_person(
+    slurm_hub: Case, cpu_partition_for_climate_only
+):
+    slurm_hub.hub.add_user("carol")
+    answer = slurm_hub.hub.start_server("carol", {"preset": "small-cpu"})
+    assert answer.status_code == 400, answer.text
+    assert "Invalid account" in answer.json()["message"]
+    assert slurm_hub.jobs() == []
+
+
+def test_whoever_has_no_project_reads_so_and_nothing_is_submitted(slurm_hub: Case):
     slurm_hub.hub.add_user("mallory")
     answer = slurm_hub.hub.start_server("mallory", {"preset": "small-cpu"})
     assert answer.status_code == 400, answer.text
-    assert "Invalid account" in answer.json()["message"]
+    assert "mallory belongs to no project on this cluster" in answer.json()["message"]
     assert slurm_hub.jobs() == []
 
 
