@@ -7,7 +7,8 @@ from typing import Any
 from shopfloor_jobs.request import Request
 from shopfloor_spawners import handlers
 
-from . import environments, offer_handler, state
+from . import environments, offer_handler, outlook_handler, state
+from .estimates import Estimates
 from .offers import Offers
 from .server_environment import FOLDERS, folders_of, members, network
 from .site import Site
@@ -23,6 +24,7 @@ def apply(c: Any, site: Site) -> None:
     offers.fetch_first()
     handlers.register()
     offer_handler.register()
+    outlook_handler.register()
 
     def make_command(request: Request) -> list[str]:
         return environments.command(site, request)
@@ -39,7 +41,11 @@ def apply(c: Any, site: Site) -> None:
     c.Spawner.environment = {FOLDERS: folders_of(site)}
     c.Spawner.start_timeout = LONGEST_QUEUE
     c.JupyterHub.tornado_settings.update(
-        {offer_handler.SETTING: offers, "slow_spawn_timeout": SLOW}
+        {
+            offer_handler.SETTING: offers,
+            outlook_handler.ESTIMATES: Estimates(offers.scheduler),
+            "slow_spawn_timeout": SLOW,
+        }
     )
     # After a restart the pages are there at once, however long one busy server takes to be checked.
     c.JupyterHub.init_spawners_timeout = 1

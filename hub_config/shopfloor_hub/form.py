@@ -5,16 +5,21 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from jupyterhub.utils import maybe_future
+from jupyterhub.utils import maybe_future, url_path_join
 from shopfloor_jobs.fields import Field, Refused
 from shopfloor_jobs.offer import CUSTOM, LIMITED, Offer, Preset
-from shopfloor_jobs.request import FIELDS
+from shopfloor_jobs.request import FIELDS, Request
 from shopfloor_jobs.scheduler import SchedulerError
+
+from .costs import NONE_FREE, gpu_seconds, hours, left_words, room_words
+from .offer_handler import SETTING
+from .offers import Known
+from .pages_servers import moment
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -35,11 +40,24 @@ class Input:
 
 @dataclass(frozen=True)
 class Card:
-    """One preset as the form shows it; ``values`` are its fields as typed text, for *Custom* to begin with."""
+    """One preset as the form shows it; ``values`` are its fields as typed text, for *Custom* to begin with.
+
+    ``room`` says how often it is free now and ``cost`` what it takes; both empty where nobody knows.
+    """
 
     preset: Preset
     hardware: str
     values: str
+    room: str = ""
+    cost: str = ""
+
+
+@dataclass(frozen=True)
+class Now:
+    """What the hub knows of free hardware and projects, and where the form asks for more."""
+
+    known: Known
+    outlook_url: str
 
 
 async def options_form(
@@ -53,22 +71,34 @@ async def options_form(
         offer = await maybe_future(spawner.offer())
     except SchedulerError:
         return ""
-    return render(offer, prefill, refusal)
+    now = Now(
+        spawner.user.settings[SETTING].known(),
+        url_path_join(spawner.hub.base_url, "api/shopfloor/outlook"),
+    )
+    return render(offer, prefill, refusal, now)
 
 
 def render(
-    offer: Offer, prefill: Mapping[str, str] | None = None, refusal: Refused | None = None
+    offer: Offer,
+    prefill: Mapping[str, str] | None = None,
+    refusal: Refused | None = None,
+    now: Now | None = None,
 ) -> str:
     """The inputs of the start form as HTML, without the form element around them.
 
-    ``prefill`` holds unchecked text by input name (``preset`` and the names of fields), as it came from a
+    ``now`` is what is known of free hardware and projects; ``prefill`` holds unchecked text by input name
+    (``preset`` and the names of fields), as it came from a
     link or from a request that was refused; ``refusal`` is shown beside the field that it names.
     """
     prefill = {name: text[:_LONGEST] for name, text in (prefill or {}).items()}
     base = _base(offer, prefill.get("preset", ""))
     template = _environment().get_template("start_form.html")
     return template.render(
-        cards=[_card(preset) for preset in offer.presets],
+        cards=[_card(offer, preset, now) for preset in offer.presets],
+        seen=moment(now.known.at) if now else None,
+        left=left_words(now.known.accounts.of(offer.person)) if now else [],
+        outlook_url=now.outlook_url if now else "",
+        none_free=NONE_FREE,
         chosen=_chosen(offer, prefill),
         custom=CUSTOM,
         inputs=_inputs(offer, base, prefill),
@@ -110,6 +140,11 @@ def editable(row: Field, value: int | str) -> str:
     return str(value)
 
 
+def editable_values(request: Request) -> dict[str, str]:
+    """A whole request as the form's fields hold it."""
+    return {name: editable(row, getattr(request, name)) for name, row in FIELDS.items()}
+
+
 def limits(row: Field, most: int | None) -> str:
     """The range that stands inside a label, such as "64 MB to 32 GB" with a dash, or ``1+`` without an end."""
     least = row.show(row.minimum)
@@ -129,9 +164,22 @@ def _chosen(offer: Offer, prefill: Mapping[str, str]) -> str:
     return CUSTOM if base.disabled else base.name
 
 
-def _card(preset: Preset) -> Card:
+def _card(offer: Offer, preset: Preset, now: Now | None) -> Card:
     values = {name: editable(FIELDS[name], value) for name, value in preset.request.items()}
-    return Card(preset, preset.to_json()["hardware"], _json(values))
+    card = Card(preset, preset.to_json()["hardware"], _json(values))
+    if now is None or preset.disabled:
+        return card
+    try:
+        request = offer.check({"preset": preset.name})
+    except Refused:
+        return card
+    known = now.known
+    cost = gpu_seconds(request)
+    return replace(
+        card,
+        room=room_words(known.description, request),
+        cost=f"{hours(cost)} GPU-hours" if cost else "",
+    )
 
 
 def _inputs(offer: Offer, base: Preset, prefill: Mapping[str, str]) -> list[Input]:

@@ -41,7 +41,7 @@ class Offers:
 
     def __init__(self, site: Site):
         self.site = site
-        self._scheduler = scheduler_from(site.hub_scheduler)
+        self.scheduler = scheduler_from(site.hub_scheduler)
         self._known: Known | None = None
         self._next = self._next_accounts = 0.0
         self._renewal: asyncio.Task[None] | None = None
@@ -79,7 +79,7 @@ class Offers:
     async def _renew(self) -> None:
         began = time.time()
         try:
-            description = await self._scheduler.describe()
+            description = await self.scheduler.describe()
         except SchedulerError as error:
             log.warning("the scheduler was not described: %s", error)
             self._next = time.monotonic() + RETRY
@@ -94,7 +94,7 @@ class Offers:
             return known
         self._next_accounts = time.monotonic() + ACCOUNTS_FRESH
         try:
-            return await self._scheduler.accounts()
+            return await self.scheduler.accounts()
         except SchedulerError as error:
             log.warning("the scheduler did not tell of projects and limits: %s", error)
             return known

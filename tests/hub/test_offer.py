@@ -202,7 +202,7 @@ async def test_offers_never_wait_for_the_scheduler(monkeypatch):
     monkeypatch.setattr(offers.time, "monotonic", lambda: now[0])
     scheduler = SilentThenAnswering()
     kept = Offers(parse(""))
-    kept._scheduler = scheduler
+    kept.scheduler = scheduler
     with pytest.raises(Unreachable, match="does not answer at the moment"):
         kept.make("alice")
     await kept._renewal

@@ -1,0 +1,58 @@
+"""POST /hub/api/shopfloor/outlook: what the form's choice costs and when it would start, for the person who asks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jupyterhub import apihandlers
+from jupyterhub.apihandlers.base import APIHandler
+from jupyterhub.user import User
+from shopfloor_jobs.fields import Refused
+from shopfloor_jobs.scheduler import SchedulerError
+from tornado import web
+
+from .estimates import TooMany
+from .offer_handler import SETTING
+from .outlook import Outlook
+
+ESTIMATES = "shopfloor_estimates"
+BODY_LIMIT = 16 * 1024  # bytes
+
+
+class OutlookHandler(APIHandler):
+    """``{"user_options": {…}}`` → :meth:`Outlook.of`. A POST, for each may be a question to the scheduler."""
+
+    async def post(self) -> None:
+        person = self.current_user
+        if not isinstance(person, User):
+            raise web.HTTPError(403, "an outlook is given to a person")
+        if len(self.request.body) > BODY_LIMIT:
+            raise web.HTTPError(413, f"longer than {BODY_LIMIT} bytes")
+        body = self.get_json_body()
+        options: Any = body.get("user_options") if isinstance(body, dict) else None
+        if not isinstance(options, dict):
+            raise web.HTTPError(400, "user_options: an object of field names and values")
+        offers = self.settings[SETTING]
+        try:
+            offer = offers.make(person.name, [group.name for group in person.groups])
+            request = offer.check(options)
+            known = offers.known()
+            outlook = Outlook(offer, known.description, known.accounts, self.settings[ESTIMATES])
+            answer = await outlook.of(request)
+        except Refused as refusal:
+            raise web.HTTPError(400, str(refusal)) from refusal
+        except TooMany as error:
+            raise web.HTTPError(429, str(error)) from error
+        except SchedulerError as error:
+            raise web.HTTPError(503, str(error)) from error
+        self.finish(json.dumps(answer))
+
+
+ROUTE = (r"/api/shopfloor/outlook", OutlookHandler)
+
+
+def register() -> None:
+    """Add the route to the hub's API, once however often the configuration is read."""
+    if ROUTE not in apihandlers.default_handlers:
+        apihandlers.default_handlers.append(ROUTE)
