@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shopfloor_jobs.accounts import Account
-from shopfloor_jobs.availability import room
+from shopfloor_jobs.availability import free, room
+from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import Description
 
@@ -53,3 +54,18 @@ def room_words(description: Description, request: Request) -> str:
     if times == 0:
         return NONE_FREE
     return "free now" if request.gpus == 0 else f"{times} free now"
+
+
+def free_words(offer: Offer, description: Description) -> list[str]:
+    """What is free of the hardware on offer: ``CPU nodes 12 of 16 CPUs``, ``A100 3 of 4``; each GPU type once."""
+    found: dict[str, str] = {}
+    for partition in offer.partitions:
+        here = free(description, partition.name)
+        for kind, (now, total) in here.gpus.items():
+            if kind in partition.gpu_types:
+                found.setdefault(kind, f"{kind.upper()} {now} of {total}")
+        if not here.gpus and here.nodes[1]:
+            now, total = here.cpus
+            label = partition.label or partition.name
+            found.setdefault(f"partition {partition.name}", f"{label} {now} of {total} CPUs")
+    return list(found.values())

@@ -16,7 +16,7 @@ from shopfloor_jobs.offer import CUSTOM, LIMITED, Offer, Preset
 from shopfloor_jobs.request import FIELDS, Request
 from shopfloor_jobs.scheduler import SchedulerError
 
-from .costs import NONE_FREE, gpu_seconds, hours, left_words, room_words
+from .costs import NONE_FREE, free_words, gpu_seconds, hours, left_words, room_words
 from .offer_handler import SETTING
 from .offers import Known
 from .pages_servers import moment
@@ -97,6 +97,7 @@ def render(
         cards=[_card(offer, preset, now) for preset in offer.presets],
         seen=moment(now.known.at) if now else None,
         left=left_words(now.known.accounts.of(offer.person)) if now else [],
+        free=free_words(offer, now.known.description) if now else [],
         outlook_url=now.outlook_url if now else "",
         none_free=NONE_FREE,
         chosen=_chosen(offer, prefill),

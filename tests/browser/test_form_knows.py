@@ -1,0 +1,91 @@
+"""The start form on a real Slurm: what is free, what it costs, when it starts, and what starts now instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.cases import Case
+from tests.harness import wait_until
+
+from .chromium import RESULTS, window
+from .hub_pages import HubPages
+
+pytestmark = [pytest.mark.browser, pytest.mark.slurm]
+
+
+@pytest.fixture
+def page(slurm_hub: Case) -> Iterator[Page]:
+    with window(slurm_hub, "form-knows", "erin") as page:
+        HubPages(page, slurm_hub).sign_in("erin")
+        yield page
+
+
+@pytest.fixture
+def busy_a100s(slurm_hub: Case):
+    """Somebody else's job holds every A100 for half an hour, and the hub has seen it."""
+    cluster = slurm_hub.cluster
+    command = [
+        "sbatch",
+        "--parsable",
+        "-p",
+        "gpu",
+        "--gres=gpu:a100:4",
+        "--time=30",
+        "--wrap=sleep 900",
+    ]
+    blocker = cluster.run(command, user="dave", check=True).stdout.strip()
+    wait_until(lambda: cluster.job_state(blocker) == "RUNNING", 30, "the blocking job runs")
+    yield
+    cluster.run(["scancel", blocker])
+    cluster.wait_for_job(blocker)
+
+
+def form(page: Page, case: Case, query: str = "") -> None:
+    page.goto(f"{case.hub.url}/hub/spawn/erin{query}")
+
+
+def test_a_free_machine_is_told_with_cost_and_starts_now(slurm_hub: Case, page: Page):
+    form(page, slurm_hub)
+    page.get_by_label("One GPU", exact=True).check()
+    outlook = page.locator("#outlook")
+    expect(outlook).to_contain_text("Starts now.")
+    expect(outlook).to_contain_text(
+        re.compile(r"Costs \d+ of the 200 GPU-hours that vision has left\.")
+    )
+    expect(page.get_by_text("Project vision: 200 of 200 GPU-hours left")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Free now: .*A100 4 of 4, L40 2 of 2"))).to_be_visible()
+    expect(page.get_by_text(re.compile("^[1-9] free now$")).first).to_be_visible()
+    RESULTS.mkdir(exist_ok=True)
+    page.screenshot(path=RESULTS / "form-free.png", full_page=True)
+
+
+def test_what_is_busy_says_when_and_one_click_takes_what_is_free(
+    slurm_hub: Case, busy_a100s, page: Page
+):
+    # What the hub knows of free hardware may be 45 s old.
+    def seen_busy() -> bool:
+        form(page, slurm_hub, "?gpus=1&gpu_type=a100&cpus=2&memory=1+GB&partition=gpu")
+        expect(page.locator("#outlook [data-said]")).to_contain_text("Starts")
+        return "take that" in page.locator("#outlook").inner_text()
+
+    wait_until(seen_busy, 75, "the form knows that the A100s are busy", pause=2)
+    outlook = page.locator("#outlook")
+    expect(outlook).to_contain_text(re.compile(r"Starts about \d\d:\d\d, as things stand\."))
+    page.screenshot(path=RESULTS / "form-busy.png", full_page=True)
+    page.get_by_role("button", name=re.compile("L40.* starts now: take that")).click()
+    expect(page.locator("#field-gpu_type")).to_have_value("l40")
+    expect(outlook).to_contain_text("Starts now.")
+
+
+def test_a_page_that_nobody_touches_asks_the_scheduler_nothing_more(slurm_hub: Case, page: Page):
+    asked: list[str] = []
+    page.on("request", lambda one: asked.append(one.url) if "outlook" in one.url else None)
+    form(page, slurm_hub)
+    expect(page.locator("#outlook")).to_contain_text("Starts")
+    before = len(asked)
+    page.wait_for_timeout(3000)
+    assert len(asked) == before >= 1
