@@ -16,10 +16,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from jupyter_server.serverapp import ServerApp
-from jupyterhub.singleuser.extension import JupyterHubSingleUser
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from tornado.netutil import bind_sockets
+
+from .lean import deferred
+
+with deferred("rfc3987_syntax", "alembic", "alembic.command", "alembic.config", "alembic.script"):
+    from jupyter_server.serverapp import ServerApp
+    from jupyterhub.singleuser.extension import JupyterHubSingleUser
 
 REPORT_FOR = 600  # seconds that a hub may be away, for example to be restarted
 FINAL = (400, 403, 409, 413)  # answers that asking again does not change
