@@ -198,7 +198,10 @@ class HubProcess:
         answer = requests.request(
             method,
             f"{self.url}/hub/api/{path}",
-            headers={"Authorization": f"token {token or self.admin_token}"},
+            headers={
+                "Authorization": f"token {token or self.admin_token}",
+                **kwargs.pop("headers", {}),
+            },
             timeout=60,
             **kwargs,
         )

@@ -1,0 +1,111 @@
+"""A node asks the hub for its jobs, and the scheduler only where there is no hub or it is away for long."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from shopfloor_jobs.job import Seen, State
+from shopfloor_jobs.scheduler import NothingNew, Unreachable
+from shopfloor_lab import jobs as module
+from shopfloor_lab.hub import Hub
+from shopfloor_lab.jobs import HubJobs
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+JOB = Seen(
+    "17", "shopfloor-cluster-0123456789abcdef", "alice", State.PENDING, place=3, expected=9.0
+)
+
+
+class JobsHandler(RequestHandler):
+    def get(self) -> None:
+        assert self.request.headers["Authorization"] == "token secret"
+        status = self.application.settings["status"]
+        if status != 200:
+            self.send_error(status)
+            return
+        self.finish(json.dumps(self.application.settings["answer"]))
+
+
+class CountingScheduler:
+    def __init__(self):
+        self.looks = 0
+
+    async def look(self) -> list[Seen]:
+        self.looks += 1
+        return []
+
+
+@pytest.fixture
+async def hub() -> AsyncIterator[Application]:
+    health = {"looked": 1.0, "trouble": "", "since": None}
+    application = Application(
+        [("/hub/api/shopfloor/jobs", JobsHandler)],
+        status=200,
+        answer={"jobs": [JOB.to_json()], "health": health},
+    )
+    sockets = bind_sockets(0, "127.0.0.1")
+    server = HTTPServer(application)
+    server.add_sockets(sockets)
+    application.settings["url"] = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/hub/api"
+    yield application
+    server.stop()
+    await server.close_all_connections()
+
+
+def asking(hub: Application) -> HubJobs:
+    environment = {
+        "JUPYTERHUB_API_URL": hub.settings["url"],
+        "JUPYTERHUB_API_TOKEN": "secret",
+    }
+    return HubJobs(Hub(environment), CountingScheduler())
+
+
+async def test_the_hub_is_asked_and_the_scheduler_is_not(hub: Application):
+    jobs = asking(hub)
+    assert await jobs.look() == [JOB]
+    assert jobs.scheduler.looks == 0
+
+
+async def test_the_same_answer_again_is_nothing_new(hub: Application):
+    jobs = asking(hub)
+    await jobs.look()
+    with pytest.raises(NothingNew):
+        await jobs.look()
+    hub.settings["answer"] = {**hub.settings["answer"], "jobs": []}
+    assert await jobs.look() == []
+
+
+async def test_a_hub_that_gets_no_answer_itself_says_so(hub: Application):
+    hub.settings["answer"]["health"]["trouble"] = "Slurm is silent"
+    with pytest.raises(Unreachable, match="Slurm is silent"):
+        await asking(hub).look()
+
+
+async def test_a_hub_that_is_away_is_waited_for_and_then_done_without_at_a_slow_pace(
+    hub: Application, monkeypatch
+):
+    now = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    jobs = asking(hub)
+    hub.settings["status"] = 503
+    with pytest.raises(Unreachable, match="the hub does not answer"):
+        await jobs.look()
+    now[0] += module.HUB_MAY_BE_AWAY
+    assert await jobs.look() == []
+    with pytest.raises(NothingNew):
+        await jobs.look()
+    now[0] += module.OWN_LOOKS
+    assert await jobs.look() == []
+    assert jobs.scheduler.looks == 2
+    hub.settings["status"] = 200
+    assert await jobs.look() == [JOB]
+
+
+async def test_without_a_hub_the_scheduler_is_asked():
+    jobs = HubJobs(Hub({}), CountingScheduler())
+    assert await jobs.look() == []
+    assert jobs.scheduler.looks == 1
