@@ -23,7 +23,7 @@ from traitlets import Bool, Callable, Dict, Float, Integer, List, Unicode, defau
 
 from .intent import Intent
 from .options import StartRefused, check_form, check_options
-from .progress import end_words, progress_event
+from .progress import end_words, is_news, progress_of
 from .resume import resume_soon
 from .watch import KIND, Watch
 
@@ -314,12 +314,10 @@ class ShopfloorSpawner(BatchSpawnerBase):
         """Events for the waiting page, one for each change."""
         last = None
         while True:
-            seen = self.view.last_known(self.user.name, self.intent.tag) if self.intent else None
-            arrived = bool(self.intent and self.intent.port)
-            event = progress_event(seen, arrived, self.view.trouble)
-            if event != last:
+            event = progress_of(self)
+            if is_news(event, last):
                 yield event
-            if arrived:
+            if event["stage"] == "ready":
                 return
             last = event
             await self._arrival_or_look()
