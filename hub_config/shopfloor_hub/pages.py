@@ -50,12 +50,14 @@ class Pages:
         self.support = support
         self.support_url = _support_url(support)
         self.shares_one_account = scheduler_type == "local"
+        self.scheduler_name = "This machine" if scheduler_type == "local" else "Slurm"
         self._versions = {path.name: _version(path) for path in STATIC.iterdir()}
 
     servers = staticmethod(pages_servers.servers)
     server = staticmethod(pages_servers.server)
     stopped = staticmethod(pages_servers.stopped)
     again = staticmethod(pages_servers.again)
+    progress = staticmethod(pages_servers.progress)
     utc = staticmethod(pages_servers.utc)
 
     def static(self, base_url: str, name: str) -> str:

@@ -10,6 +10,7 @@ from jupyterhub.user import User
 from jupyterhub.utils import url_escape_path
 from shopfloor_jobs.job import Seen, State
 from shopfloor_jobs.offer import CUSTOM, hardware
+from shopfloor_spawners.progress import progress_of
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,16 @@ def servers(user: Any) -> list[Server]:
     """The living servers of a person, the default one first; of anybody else (a service, nobody) none."""
     if not isinstance(user, User):
         return []
-    return [server(user, spawner) for spawner in user.all_spawners() if spawner.active]
+    return [server(user, spawner) for spawner in user.all_spawners() if _state(spawner) != "ended"]
 
 
 def stopped(user: User) -> list[Server]:
     """The named servers of a person that do not run; the default one is what the large button is for."""
-    return [server(user, one) for one in user.all_spawners(include_default=False) if not one.active]
+    return [
+        server(user, one)
+        for one in user.all_spawners(include_default=False)
+        if _state(one) == "ended"
+    ]
 
 
 def server(user: User, spawner: Any) -> Server:
@@ -81,6 +86,13 @@ def server(user: User, spawner: Any) -> Server:
     )
 
 
+def progress(spawner: Any) -> dict[str, Any]:
+    """What the waiting page says before its first event: such an event, its times as moments or None."""
+    event = progress_of(spawner)
+    times = ("expected", "was", "asked", "looked", "since")
+    return {**event, **{name: moment(event[name]) if event[name] else None for name in times}}
+
+
 def again(spawner: Any) -> dict[str, str]:
     """The inputs that ask for the same as the last time."""
     options = {name: value for name, value in (spawner.user_options or {}).items() if value != ""}
@@ -91,7 +103,8 @@ def again(spawner: Any) -> dict[str, str]:
 
 def _state(spawner: Any) -> str:
     if not spawner.active:
-        return "ended"
+        # After a restart of the hub, a server that waited is for a moment known only as what is meant.
+        return "starting" if getattr(spawner, "intent", None) else "ended"
     if spawner.ready:
         return "running"
     return "stopping" if spawner.pending == "stop" else "starting"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import Any
 
@@ -15,6 +16,8 @@ from tornado import web
 from tornado.httputil import url_concat
 
 from . import form
+
+STOP_SECONDS = 30.0  # that a page waits for a stop before it shows that one is under way
 
 
 class StartHandler(SpawnHandler):
@@ -35,7 +38,13 @@ class StartHandler(SpawnHandler):
         await super()._wrap_spawn_single_user(*args, **kwargs)
 
     @needs_scope("servers")
+    async def _get(self, user_name: str, server_name: str, display_name: str) -> None:
+        await self._until_stopped(user_name, server_name)
+        await super()._get(user_name=user_name, server_name=server_name, display_name=display_name)
+
+    @needs_scope("servers")
     async def _post(self, user_name: str, server_name: str, display_name: str) -> None:
+        await self._until_stopped(user_name, server_name)
         user = self.find_user(user_name)
         spawner = user.spawners.get(server_name) if user else None
         if spawner is not None and spawner.active:
@@ -45,6 +54,13 @@ class StartHandler(SpawnHandler):
             self.redirect(ready_url if spawner.ready else pending_url)
             return
         await super()._post(user_name=user_name, server_name=server_name, display_name=display_name)
+
+    async def _until_stopped(self, user_name: str, server_name: str) -> None:
+        """Wait for a stop that is under way: whoever asks again means what comes after it, and only that."""
+        user = self.find_user(user_name)
+        spawner = user.spawners.get(server_name) if user else None
+        if spawner is not None and spawner.pending == "stop" and spawner._stop_future:
+            await asyncio.wait([spawner._stop_future], timeout=STOP_SECONDS)
 
     async def _render_form(
         self,

@@ -1,10 +1,10 @@
-/* What makes Shopfloor's pages live: times, stopping, the start form's sentence, the waiting page. All words come
-   from the templates, and without this script the forms still work. */
+/* What makes Shopfloor's pages live: times, stopping, the start form's sentence; waiting.js has the waiting page.
+   All words come from the templates, and without this script the forms still work. */
 "use strict";
 
 /** Times in the reader's own time zone; with the weekday where it is not today. */
 function showClocks(root) {
-  for (const element of root.querySelectorAll("time[data-clock]")) {
+  for (const element of root.querySelectorAll("time[data-clock][datetime]")) {
     const then = new Date(element.dateTime);
     const today = then.toDateString() === new Date().toDateString();
     element.textContent = then.toLocaleString(document.documentElement.lang, {
@@ -128,79 +128,6 @@ function startForm(form) {
   document.querySelector("#refusal") && fields.querySelector("[aria-invalid]")?.focus();
 }
 
-/** The waiting page: what the job does comes as events, and the page itself is asked again when they end. */
-function waitingPage(page) {
-  const sentence = page.querySelector("#waiting-sentence");
-  const log = page.querySelector("#waiting-log");
-  const cancel = page.querySelector("[data-stop]");
-  const lost = page.querySelector("#waiting-lost");
-  const stages = [...page.querySelectorAll("#stages li")];
-  const events = new EventSource(page.dataset.progress);
-
-  const reach = (name) => {
-    const reached = stages.findIndex((stage) => stage.dataset.stage === name);
-    stages.forEach((stage, place) => {
-      stage.classList.toggle("sf-done", place < reached);
-      stage.toggleAttribute("aria-current", place === reached);
-      if (place === reached) {
-        stage.setAttribute("aria-current", "step");
-      }
-    });
-  };
-
-  const note = (text) => {
-    if (text && log.lastElementChild?.textContent !== text) {
-      const line = document.createElement("li");
-      line.textContent = text;
-      log.append(line);
-    }
-  };
-
-  events.onmessage = (message) => {
-    const event = JSON.parse(message.data);
-    lost.textContent = "";
-    if (event.failed && cancel.disabled) {
-      // The answer to Cancel leads on from here.
-      events.close();
-      return;
-    }
-    if (event.ready || event.failed) {
-      // What comes next, Lab or what went wrong, is the hub's to say.
-      events.close();
-      if (event.ready) {
-        reach("ready");
-      }
-      window.location.reload();
-      return;
-    }
-    if (event.stage) {
-      reach(event.stage);
-      // Without a stage it is JupyterHub's own line, which says less than the page did.
-      sentence.textContent = event.message;
-    }
-    note(event.message);
-    note(event.detail);
-  };
-
-  events.onerror = async () => {
-    // The browser asks again by itself, except after an answer such as 400, "nothing is starting".
-    if (events.readyState !== EventSource.CLOSED) {
-      return;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 2000));
-    const answers = await fetch(window.location.href, { redirect: "manual" }).then(
-      (response) => response.type === "opaqueredirect" || response.status < 502,
-      () => false,
-    );
-    if (answers) {
-      window.location.reload();
-    } else {
-      lost.textContent = page.dataset.lost;
-      events.onerror();
-    }
-  };
-}
-
 document.addEventListener("DOMContentLoaded", () => {
   showClocks(document);
   document.querySelectorAll("form[data-once]").forEach(sendOnce);
@@ -210,10 +137,6 @@ document.addEventListener("DOMContentLoaded", () => {
   const form = document.querySelector("#spawn_form");
   if (form) {
     startForm(form);
-  }
-  const page = document.querySelector("#waiting");
-  if (page) {
-    waitingPage(page);
   }
   if (window.sfReloadAfter) {
     setTimeout(() => window.location.reload(), window.sfReloadAfter);
