@@ -1,0 +1,74 @@
+"""Takes what looks like a secret out of a text before other eyes see it: log tails, help bundles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+MASK = "…"
+
+# Names whose value is secret however short, and names whose value is only when it is long: a log that
+# counts tokens or files under keys is no secret.
+_ALWAYS = r"pass(?:word|wd|phrase)|passwd|pwd|secret|credential|nonce"
+_LONG = r"token|api[_-]?key|access[_-]?key|private[_-]?key|account[_-]?key|xsrf|session[_-]?id|auth"
+
+_PATTERNS = (
+    # Whole blocks and header lines first: what follows would leave parts of them.
+    (
+        re.compile(
+            r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?:(-----END [A-Z ]*PRIVATE KEY-----)|\Z)",
+            re.S,
+        ),
+        rf"\1{MASK}\2",
+    ),
+    (
+        re.compile(
+            r"""(?im)(\b(?:proxy-)?(?:authorization|(?:set-)?cookie)\b["']?\s*[:=]\s*)[^\n]+"""
+        ),
+        rf"\1{MASK}",
+    ),
+    # https://person:password@host
+    (
+        re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://[^\s/:@]{0,100}):[^\s/@]{1,200}@", re.I),
+        rf"\1:{MASK}@",
+    ),
+    # password=…, "secret": "…", --api-key …
+    (
+        re.compile(
+            rf"""(?i)(\b[\w.-]{0, 40}?(?:{_ALWAYS})[\w.-]{0, 40}["']?\s*(?:[:=]>?|\s--?\s)\s*)"""
+            r"""("[^"\n]*"|'[^'\n]*'|[^\s"',;&]+)"""
+        ),
+        rf"\1{MASK}",
+    ),
+    (
+        re.compile(
+            rf"""(?i)((?:[?&]|\b|--)[\w.-]{0, 40}?(?:{_LONG})[\w.-]{0, 40}["']?\s*(?:[:=]>?|\s)\s*)"""
+            r"""(["']?)(?=[^\s"',;&]{8})(?=[^\s"',;&]*\d)(?![\d.,]+\b)[^\s"',;&]+"""
+        ),
+        rf"\1\2{MASK}",
+    ),
+    # token …, Bearer …
+    (
+        re.compile(r"(?i)(\b(?:token|bearer|basic)\s+)(?=\S*\d)[A-Za-z0-9._~+/=-]{12,}"),
+        rf"\1{MASK}",
+    ),
+    # Keys that are known by their form: AWS, GitHub, GitLab, Hugging Face, OpenAI and their like, Slack, JSON web tokens.
+    (
+        re.compile(
+            r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}"
+            r"|hf_[A-Za-z0-9]{20,}|sk-[\w-]{20,}|xox[abprs]-[\w-]{10,}"
+            r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+        ),
+        MASK,
+    ),
+)
+
+
+def mask(text: str, known: Iterable[str] = ()) -> str:
+    """The text with ``known`` secrets, and all that looks like one, replaced by an ellipsis."""
+    for secret in known:
+        if secret:
+            text = text.replace(secret, MASK)
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text

@@ -1,0 +1,76 @@
+"""Planted secrets do not come through, and what is none stays readable."""
+
+from __future__ import annotations
+
+import pytest
+from shopfloor_jobs.masking import mask
+
+HEX = "9f86d081884c7d659a2feaa0c55ad015"
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (f"Authorization: token {HEX}", HEX),
+        (f"authorization: Bearer {HEX}", HEX),
+        (f"using token {HEX} of alice", HEX),
+        (f"JUPYTERHUB_API_TOKEN={HEX}", HEX),
+        (f"JPY_API_TOKEN={HEX} started", HEX),
+        (f'{{"api_token": "{HEX}", "port": 1}}', HEX),
+        (f"http://gpu01:8888/lab?token={HEX}", HEX),
+        (f"--IdentityProvider.token {HEX}", HEX),
+        ("password=hunter2", "hunter2"),
+        ("Password: hunter two", "hunter"),
+        ("'passwd': 'hunter2'", "hunter2"),
+        ('db_password = "two words"', "words"),
+        ("MYSQL_PWD=x9", "x9"),
+        (f"SHOPFLOOR_NONCE={HEX}", HEX),
+        ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "wJalrXUtnFEMI"),
+        ("found AKIAIOSFODNN7EXAMPLE in the environment", "AKIAIOSFODNN7EXAMPLE"),
+        ("git clone https://alice:s3cret@example.org/x.git", "s3cret"),
+        (f"Cookie: _xsrf={HEX}; session={HEX}", HEX),
+        ("Set-Cookie: jupyterhub-session-id=abc; Path=/", "abc"),
+        ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "ghp_abc"),
+        ("hf_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefgh", "hf_ABC"),
+        ("sk-proj-abcdefghijklmnopqrstu", "sk-proj"),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmN", "eyJzdWIi"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEabc\nxyz\n-----END RSA PRIVATE KEY-----", "MIIEabc"),
+        ("-----BEGIN PRIVATE KEY-----\nMIIEabc cut off", "MIIEabc"),
+    ],
+)
+def test_what_looks_like_a_secret_is_masked(text: str, secret: str):
+    assert secret in text
+    assert secret not in mask(text)
+
+
+def test_a_known_secret_is_masked_wherever_it_stands():
+    assert mask("a plain word", known=["plain", ""]) == "a … word"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ModuleNotFoundError: No module named 'jupyterlab'",
+        "trained on 8192 tokens: loss 0.31, tokens: 123456789",
+        "tokenizer: bert-base-uncased",
+        "the author: somebody",
+        "KeyError: 'key'",
+        "Basic functionality is there",
+        "[I 2026-11-23 12:00:00.000 ServerApp] Serving at http://gpu01:40123/user/alice/",
+        "slurmstepd: error: Detected 1 oom_kill event in StepId=17.batch.",
+    ],
+)
+def test_what_is_no_secret_stays(text: str):
+    assert mask(text) == text
+
+
+def test_the_words_around_a_secret_stay():
+    assert mask("login failed: password=hunter2 for alice") == "login failed: password=… for alice"
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "line", ["a" * 1_000_000, "a://" * 200_000, "token" * 200_000, "=" * 500_000]
+)
+def test_a_long_line_takes_no_longer_than_its_length(line: str):
+    assert len(mask(line)) <= len(line)
