@@ -9,6 +9,7 @@ MASK = "…"
 
 # Names whose value is secret however short, and names whose value is only when it is long: a log that
 # counts tokens or files under keys is no secret.
+_PART = r"[\w.-]{0,40}"  # bounded, so that a long line takes no longer than its length
 _ALWAYS = r"pass(?:word|wd|phrase)|passwd|pwd|secret|credential|nonce"
 _LONG = r"token|api[_-]?key|access[_-]?key|private[_-]?key|account[_-]?key|xsrf|session[_-]?id|auth"
 
@@ -35,14 +36,14 @@ _PATTERNS = (
     # password=…, "secret": "…", --api-key …
     (
         re.compile(
-            rf"""(?i)(\b[\w.-]{0, 40}?(?:{_ALWAYS})[\w.-]{0, 40}["']?\s*(?:[:=]>?|\s--?\s)\s*)"""
+            rf"""(?i)(\b{_PART}?(?:{_ALWAYS}){_PART}["']?\s*(?:[:=]>?|\s--?\s)\s*)"""
             r"""("[^"\n]*"|'[^'\n]*'|[^\s"',;&]+)"""
         ),
         rf"\1{MASK}",
     ),
     (
         re.compile(
-            rf"""(?i)((?:[?&]|\b|--)[\w.-]{0, 40}?(?:{_LONG})[\w.-]{0, 40}["']?\s*(?:[:=]>?|\s)\s*)"""
+            rf"""(?i)((?:[?&]|\b|--){_PART}?(?:{_LONG}){_PART}["']?\s*(?:[:=]>?|\s)\s*)"""
             r"""(["']?)(?=[^\s"',;&]{8})(?=[^\s"',;&]*\d)(?![\d.,]+\b)[^\s"',;&]+"""
         ),
         rf"\1\2{MASK}",
