@@ -13,7 +13,7 @@ from jupyterhub.utils import maybe_future
 from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.scheduler import SchedulerError
 
-from . import form, pages_servers
+from . import form, pages_ended, pages_servers
 from .pages_start import StartHandler
 
 STATIC = Path(__file__).parent / "static"
@@ -59,6 +59,14 @@ class Pages:
     again = staticmethod(pages_servers.again)
     progress = staticmethod(pages_servers.progress)
     utc = staticmethod(pages_servers.utc)
+
+    def ended_today(self, user: Any, offer: Offer | None) -> list[pages_ended.Ended]:
+        """How servers of the person ended today, the latest first."""
+        return pages_ended.ended_today(user, offer, self.support_url)
+
+    def ended(self, user: Any, spawner: Any, offer: Offer | None) -> pages_ended.Ended | None:
+        """How this server ended the last time; None where it never did."""
+        return pages_ended.latest(user, spawner, offer, self.support_url)
 
     def static(self, base_url: str, name: str) -> str:
         """The URL of one of our static files; it changes with the content, so that it may be cached."""

@@ -36,7 +36,6 @@ class Server:
     node: str = ""
     hardware: str = ""
     ends: Moment | None = None
-    cause: str = ""
 
 
 def moment(epoch: float) -> Moment:
@@ -82,7 +81,6 @@ def server(user: User, spawner: Any) -> Server:
         node=seen.node if seen and not ended else "",
         hardware=hardware(request) if request else "",
         ends=moment(seen.ends) if seen and seen.ends and not ended else None,
-        cause=seen.cause if seen and ended else "",
     )
 
 

@@ -53,7 +53,7 @@ _PATTERNS = (
         re.compile(r"(?i)(\b(?:token|bearer|basic)\s+)(?=\S*\d)[A-Za-z0-9._~+/=-]{12,}"),
         rf"\1{MASK}",
     ),
-    # Keys that are known by their form: AWS, GitHub, GitLab, Hugging Face, OpenAI and their like, Slack, JSON web tokens.
+    # Keys that are known by their form: AWS, GitHub, GitLab, Hugging Face, OpenAI, Slack, JSON web tokens.
     (
         re.compile(
             r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}"

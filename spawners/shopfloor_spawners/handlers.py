@@ -98,6 +98,8 @@ class CheckedServerHandler(UserServerAPIHandler):
     async def delete(self, user_name: str, server_name: str = "") -> None:
         user = self.find_user(user_name)
         spawner = user.spawners.get(server_name) if user else None
+        if spawner is not None and spawner.active and not (spawner.seen and not spawner.seen.alive):
+            spawner.ended_by = self.current_user.name
         # JupyterHub cannot stop a server whose check it has not finished: it answers with a bare 500.
         if spawner is not None and spawner.pending == "check":
             ending = asyncio.ensure_future(spawner.end_check())

@@ -106,11 +106,3 @@ def _stage(seen: Seen | None, arrived: bool) -> str:
     if seen is None or seen.state is State.SUBMITTED:
         return "asked"
     return "waiting" if seen.state is State.PENDING else "starting"
-
-
-def end_words(seen: Seen | None, tail: str) -> str:
-    """Why a server's job ended before it was ready; from the second line on, the last lines that it wrote."""
-    cause = seen.cause if seen and seen.cause else "is gone"
-    place = f" on {seen.node}" if seen and seen.node else ""
-    words = f"The job{place} {cause} before JupyterLab was ready."
-    return f"{words}\n{tail}" if tail else f"{words} It wrote nothing."

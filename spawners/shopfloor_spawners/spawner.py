@@ -21,9 +21,10 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Callable, Dict, Float, Integer, List, Unicode, default
 
+from . import endings
 from .intent import Intent
 from .options import StartRefused, check_form, check_options
-from .progress import end_words, is_news, progress_of
+from .progress import is_news, progress_of
 from .resume import resume_soon
 from .watch import KIND, Watch
 
@@ -75,7 +76,9 @@ class ShopfloorSpawner(BatchSpawnerBase):
     request = AnyTrait(None, allow_none=True, help="The checked Request of the job.")
 
     intent: Intent | None = None
-    _cancelling = False
+    ended_by = ""  # the person or service that stopped the server through the hub
+    failure: StartRefused | None = None  # what a start failed with
+    cancelling = False
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
@@ -113,6 +116,14 @@ class ShopfloorSpawner(BatchSpawnerBase):
 
         Raises :class:`StartRefused` with the scheduler's own words when it will not run the job.
         """
+        self.ended_by, self.failure, self.cancelling = "", None, False
+        try:
+            return await self._start()
+        except StartRefused as failure:
+            self.failure = failure
+            raise
+
+    async def _start(self) -> str:
         if self.intent and self.intent.resumed:
             self.intent.resumed = False
             self.will_resume = False
@@ -172,7 +183,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
         while not await self._arrival_or_look():
             seen = await self._look()
             if await self._is_gone():
-                raise StartRefused(await self._end_words(seen), "ended", status=500)
+                raise await self._ended(seen)
             if seen is None or seen.state is not State.RUNNING:
                 running_since = None
                 continue
@@ -182,7 +193,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
             if time.monotonic() - running_since > self.arrival_timeout:
                 message = (
                     f"The job runs on {seen.node}, but its server did not report within "
-                    f"{self.arrival_timeout:g} s.\n{await self._log_tail()}"
+                    f"{self.arrival_timeout:g} s."
                 )
                 raise StartRefused(message, "no_report", status=500)
 
@@ -208,7 +219,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
             if seen and seen.state is State.RUNNING and seen.address:
                 self.intent.address = seen.address
             elif await self._is_gone():
-                raise StartRefused(await self._end_words(seen), "ended", status=500)
+                raise await self._ended(seen)
             else:
                 seen = await self._look(max_age=0)
         self._commit()
@@ -334,7 +345,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
         if self._submission and not self._submission.done():
             with suppress(SchedulerError, asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._submission), CLEAN_UP_SECONDS)
-        self._cancelling = True
+        self.cancelling = True
         cancelling = asyncio.create_task(self._cancel(self.user.name, self.intent))
         self._background.add(cancelling)
         cancelling.add_done_callback(self._background.discard)
@@ -366,18 +377,10 @@ class ShopfloorSpawner(BatchSpawnerBase):
     def _submission_is_open(self) -> bool:
         return self._submission is not None and not self._submission.done()
 
-    async def _end_words(self, seen: Seen | None) -> str:
-        return end_words(seen, await self._log_tail())
-
-    async def _log_tail(self, lines: int = 15) -> str:
-        assert self.intent is not None
-        try:
-            text = await self.view.scheduler.tail(self.user.name, self.intent.tag, lines)
-        except SchedulerError as error:
-            return f"(its log could not be read: {error})"
-        for secret in (self.intent.api_token, self.intent.nonce):
-            text = text.replace(secret, "…") if secret else text
-        return text
+    async def _ended(self, seen: Seen | None) -> StartRefused:
+        """The failure of a start whose job has ended; from the second line on, the last lines that it wrote."""
+        ending = await endings.why(self, seen)
+        return StartRefused(f"{ending.text()}\n{ending.log}", "ended", status=500)
 
     # State
 
@@ -386,7 +389,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
         object_session(self.orm_spawner).commit()
 
     def get_state(self) -> dict[str, Any]:
-        state = super().get_state()
+        state = {**super().get_state(), **endings.kept(self.orm_spawner)}
         if self.intent:
             state["shopfloor"] = self.intent.to_json()
         return state
@@ -404,7 +407,9 @@ class ShopfloorSpawner(BatchSpawnerBase):
         super().clear_state()
         self._seen = self.seen
         if not (self.intent and self.intent.resumed and not self.intent.port):
-            if self.intent and not self._cancelling:
+            if self.intent:
+                endings.tell(self)
+            if self.intent and not self.cancelling:
                 self.view.forget(self.user.name, self.intent.tag)
             self.intent = None
             self._arrived.clear()

@@ -1,0 +1,137 @@
+"""Keeps how a server's jobs ended, in the state that JupyterHub stores; ending.py has the words, pages show them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from jupyterhub.orm import Spawner as OrmSpawner
+from shopfloor_jobs.job import Seen
+from shopfloor_jobs.masking import mask
+from shopfloor_jobs.scheduler import Scheduler, SchedulerError
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import object_session
+
+from .ending import Ending, Facts, ending_of
+
+if TYPE_CHECKING:
+    from .intent import Intent
+    from .spawner import ShopfloorSpawner
+
+KEY = "endings"
+KEPT = 5  # of each server
+LOG_LINES, LOG_LETTERS = 20, 4000
+READ_WITHIN = 5.0  # seconds that a start which failed may take longer, to say why
+_tasks: set[asyncio.Task[None]] = set()
+
+
+def all_of(orm_spawner: OrmSpawner) -> list[Ending]:
+    """The ends that are kept of one server, the latest last."""
+    return [Ending.from_json(data) for data in (orm_spawner.state or {}).get(KEY, [])]
+
+
+def todays(orm_spawner: OrmSpawner, now: float | None = None) -> list[Ending]:
+    """Those of today by the hub's clock, and those of the last hours, so that midnight hides none at once."""
+    now = time.time() if now is None else now
+    today = datetime.fromtimestamp(now).astimezone()
+    midnight = today.replace(hour=0, minute=0, second=0, microsecond=0)
+    since = min(midnight, today - timedelta(hours=6)).timestamp()
+    return [ending for ending in all_of(orm_spawner) if ending.at >= since]
+
+
+def kept(orm_spawner: OrmSpawner) -> dict[str, Any]:
+    """The part of a new state that carries the endings over from the stored one."""
+    endings = (orm_spawner.state or {}).get(KEY)
+    return {KEY: endings} if endings else {}
+
+
+def keep(orm_spawner: OrmSpawner, ending: Ending) -> None:
+    """Store an ending in the place of an earlier one of the same job; the caller commits."""
+    others = [one for one in all_of(orm_spawner) if one.tag != ending.tag]
+    endings = [one.to_json() for one in (*others, ending)][-KEPT:]
+    orm_spawner.state = {**(orm_spawner.state or {}), KEY: endings}
+
+
+def facts_of(
+    spawner: ShopfloorSpawner,
+    seen: Seen | None,
+    record: Mapping[str, Any] | None = None,
+    log: str = "",
+) -> Facts:
+    """What is known now of a spawner whose job has ended, or will."""
+    assert spawner.intent is not None
+    failure = spawner.failure
+    return Facts(
+        tag=spawner.intent.tag,
+        owner=spawner.user.name,
+        request=spawner.intent.request,
+        options=dict(spawner.user_options or {}),
+        was_ready=bool(spawner.intent.port),
+        now=time.time(),
+        seen=seen,
+        exit=record,
+        ended_by=spawner.ended_by,
+        hub_cancelled=spawner.cancelling and not failure,
+        failure=failure.reason if failure else "",
+        said=str(failure.jupyterhub_message).partition("\n")[0] if failure else "",
+        log=log,
+    )
+
+
+async def why(spawner: ShopfloorSpawner, seen: Seen | None) -> Ending:
+    """The end of a job that never became ready, with what its runner and its log say, as soon as may be."""
+    assert spawner.intent is not None
+    record, log = await _read(spawner.view.scheduler, spawner.user.name, spawner.intent)
+    return ending_of(facts_of(spawner, seen, record, log))
+
+
+def tell(spawner: ShopfloorSpawner) -> None:
+    """Keep the end of the spawner's job: what is known at once, and soon what its runner and its log say too.
+
+    Nothing is waited for, for JupyterHub is just cleaning up.
+    """
+    assert spawner.intent is not None
+    facts = facts_of(spawner, spawner.seen)
+    keep(spawner.orm_spawner, ending_of(facts))
+    submitted = spawner.intent.job_id or spawner.seen
+    if submitted:
+        task = asyncio.get_running_loop().create_task(_complete(spawner, spawner.intent, facts))
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+
+
+async def _complete(spawner: ShopfloorSpawner, intent: Intent, facts: Facts) -> None:
+    record, log = await _read(spawner.view.scheduler, facts.owner, intent)
+    seen = spawner.view.last_known(facts.owner, facts.tag) or facts.seen
+    ending = ending_of(Facts(**{**vars(facts), "seen": seen, "exit": record, "log": log}))
+    session = object_session(spawner.orm_spawner)
+    if session is None:
+        return  # the server was removed meanwhile
+    try:
+        keep(spawner.orm_spawner, ending)
+        session.commit()
+    except SQLAlchemyError as error:
+        session.rollback()
+        spawner.log.warning("How %s ended could not be stored: %s", facts.tag, error)
+
+
+async def _read(
+    scheduler: Scheduler, owner: str, intent: Intent
+) -> tuple[Mapping[str, Any] | None, str]:
+    """The runner's exit record and the log's tail, read as the owner; nothing of what cannot be read in time."""
+
+    async def read() -> tuple[Mapping[str, Any] | None, str]:
+        records, log = await asyncio.gather(
+            scheduler.records(owner, intent.tag), scheduler.tail(owner, intent.tag, LOG_LINES)
+        )
+        return records["exit"], mask(log, (intent.api_token, intent.nonce))[-LOG_LETTERS:]
+
+    try:
+        return await asyncio.wait_for(read(), READ_WITHIN)
+    except asyncio.TimeoutError:
+        return None, "(its log could not be read in time)"
+    except SchedulerError as error:
+        return None, f"(its log could not be read: {error})"
