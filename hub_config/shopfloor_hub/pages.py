@@ -13,7 +13,7 @@ from jupyterhub.utils import maybe_future
 from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.scheduler import SchedulerError
 
-from . import form, pages_ended, pages_servers
+from . import form, help_handler, pages_ended, pages_servers
 from .pages_start import StartHandler
 
 STATIC = Path(__file__).parent / "static"
@@ -39,6 +39,7 @@ def register(routes: list[tuple]) -> None:
         if handler is SpawnHandler:
             routes[position] = (pattern, StartHandler, *rest)
     if not any(pattern == STATIC_ROUTE for pattern, *_ in routes):
+        routes.append((help_handler.ROUTE, help_handler.HelpHandler))
         routes.append((STATIC_ROUTE, CacheControlStaticFilesHandler, {"path": str(STATIC)}))
 
 

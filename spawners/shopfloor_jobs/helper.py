@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import __version__, directory
+from . import __version__, bundle, directory
 from .job import TAG, Job
 from .request import Request
 from .scheduler import SchedulerError, SubmitRefused, Unreachable, check_signal
@@ -215,13 +215,22 @@ def estimate(payload: Mapping[str, Any]) -> dict[str, Any]:
         raise Unreachable(str(error)) from error
 
 
+def files(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a job's directory a help bundle may hold."""
+    path = directory.directory_of(Path(pwd.getpwuid(os.getuid()).pw_dir), payload["tag"])
+    if not path.is_dir():
+        raise SubmitRefused("the records of this job were tidied away")
+    return {"texts": bundle.read_files(path)}
+
+
 def version(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Proof that the helper can be run for this person."""
     return {"version": __version__, "user": pwd.getpwuid(os.getuid()).pw_name}
 
 
 VERBS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-    verb.__name__: verb for verb in (submit, cancel, signal, tail, records, estimate, version)
+    verb.__name__: verb
+    for verb in (submit, cancel, signal, tail, records, files, estimate, version)
 }
 
 

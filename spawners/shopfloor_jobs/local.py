@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from . import __version__, directory, processes
+from . import __version__, bundle, directory, processes
 from .accounts import Accounts
 from .fields import Refused
 from .job import Job, Seen, State
@@ -134,6 +134,12 @@ class Local:
                 "exit": directory.exit_record(path, index),
             }
         )
+
+    async def files(self, owner: str, tag: str) -> dict[str, str]:
+        path = directory.directory_of(self.home_of(owner), tag)
+        if not path.is_dir():
+            raise SubmitRefused("the records of this job were tidied away")
+        return await asyncio.to_thread(bundle.read_files, path)
 
     def home_of(self, owner: str) -> Path:
         """The owner's HOME; a name that could lead elsewhere (``..``, ``a/b``) is escaped."""

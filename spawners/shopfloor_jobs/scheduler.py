@@ -113,6 +113,12 @@ class Scheduler(Protocol):
     async def records(self, owner: str, tag: str, index: int = 0) -> dict[str, Any]:
         """The runner's records of one copy: ``{"start": …, "exit": …}``, None where there is none yet."""
 
+    async def files(self, owner: str, tag: str) -> dict[str, str]:
+        """What of the job's directory a help bundle may hold, by file name, read as its owner; not yet masked.
+
+        Raises :class:`SubmitRefused` where there is no such directory any more.
+        """
+
 
 def check_signal(number: int) -> int:
     """The number of a signal that the runner passes on. Raises SchedulerError for any other."""

@@ -76,6 +76,9 @@ class Slurm:
         """The runner's records of a job: ``{"start": …, "exit": …}``, None where there is none yet."""
         return await self._act(owner, "records", {"tag": tag, "index": index})
 
+    async def files(self, owner: str, tag: str) -> dict[str, str]:
+        return (await self._act(owner, "files", {"tag": tag}))["texts"]
+
     async def look(self) -> list[Seen]:
         mark = secrets.token_hex(8)
         within = min(LOOK_WITHIN, self.timeout)

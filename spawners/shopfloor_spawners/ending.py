@@ -209,6 +209,8 @@ def _unknown(facts: Facts) -> Told:
 
 def _clause(cause: str) -> str:
     """A cause that goes on after a colon: the runner's and the scheduler's go on after "the job"."""
+    if cause.startswith("killed by"):
+        return f"it was {cause}"
     subjects = ("the ", "its ", "it ")
     return cause if cause.startswith(subjects) else f"it {cause}"
 

@@ -26,6 +26,12 @@ _REFUSALS = (
     ),
     (r"home directory", "home", "Home", "Ask your administrator to repair your home directory."),
     (
+        r"accounting/qos policy|submit limit|AssocMax|AssocGrp",
+        "limit",
+        "Project",
+        "Wait until another job of yours ends, ask for less, or ask whoever manages the project.",
+    ),
+    (
         r"invalid account|account/partition combination",
         "project",
         "Project",
@@ -36,12 +42,6 @@ _REFUSALS = (
         "priority",
         "Priority class",
         "Choose another one, or ask whoever manages the project.",
-    ),
-    (
-        r"accounting/qos policy|submit limit|AssocMax|AssocGrp",
-        "limit",
-        "Project",
-        "Wait until another job of yours ends, ask for less, or ask whoever manages the project.",
     ),
     (r"time limit", "limit", "Time limit", "Ask for a shorter time."),
     (r"reservation", "reservation", "Booked seats", "Choose other seats, or leave them empty."),
@@ -65,7 +65,8 @@ _REFUSALS = (
 def refused(said: str, at: str) -> tuple[str, str, str]:
     """Kind, sentence and next step for what was said; ``at`` stands where the sentence names the time."""
     # Our own refusals end with advice, which is the next step's to give.
-    words = re.sub(r"(?:: ask your administrator|: remove something).*", "", said).rstrip(". ")
+    words = re.sub(r"(?:: ask your administrator|: remove something).*", "", said)
+    words = words.removeprefix("The job was not accepted: ").rstrip(". ")
     for pattern, kind, field, step in _REFUSALS:
         if re.search(pattern, words, re.IGNORECASE):
             return kind, f"Not started at {at}. {field}: {words}.", step
