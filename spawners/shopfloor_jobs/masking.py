@@ -37,7 +37,8 @@ _PATTERNS = (
     (
         re.compile(
             rf"""(?i)(\b{_PART}?(?:{_ALWAYS}){_PART}["']?\s*(?:[:=]>?|\s--?\s)\s*)"""
-            r"""("[^"\n]*"|'[^'\n]*'|[^\s"',;&]+)"""
+            # In JSON a line of a log ends with a backslash and an n.
+            r"""("[^"\n]*"|'[^'\n]*'|(?:(?!\\n)[^\s"',;&])+)"""
         ),
         rf"\1{MASK}",
     ),
@@ -59,6 +60,15 @@ _PATTERNS = (
             r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}"
             r"|hf_[A-Za-z0-9]{20,}|sk-[\w-]{20,}|xox[abprs]-[\w-]{10,}"
             r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+        ),
+        MASK,
+    ),
+    # What JupyterHub, Shopfloor and Jupyter make: 32 hexadecimal digits, or long words of mixed letters and digits.
+    (re.compile(r"(?<![\w-])[0-9a-f]{32}(?![\w-])"), MASK),
+    (
+        re.compile(
+            r"(?<![\w/-])(?=[\w-]{0,200}[a-z])(?=[\w-]{0,200}[A-Z])(?=(?:[A-Za-z_-]{0,60}\d){3})"
+            r"[\w-]{24,200}(?![\w-])"
         ),
         MASK,
     ),

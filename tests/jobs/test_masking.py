@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from shopfloor_jobs.masking import mask
 
@@ -34,6 +36,8 @@ HEX = "9f86d081884c7d659a2feaa0c55ad015"
         ("hf_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefgh", "hf_ABC"),
         ("sk-proj-abcdefghijklmnopqrstu", "sk-proj"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmN", "eyJzdWIi"),
+        (f"what is {HEX} for", HEX),
+        ("the nonce is s_9jQwCadZ1pYpIbi9SC456w6QLbnAda", "s_9jQwCadZ1pYpIbi9SC456w6QLbnAda"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIEabc\nxyz\n-----END RSA PRIVATE KEY-----", "MIIEabc"),
         ("-----BEGIN PRIVATE KEY-----\nMIIEabc cut off", "MIIEabc"),
     ],
@@ -55,6 +59,9 @@ def test_a_known_secret_is_masked_wherever_it_stands():
         "tokenizer: bert-base-uncased",
         "the author: somebody",
         "KeyError: 'key'",
+        "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
+        "in /home/alice/.local/share/shopfloor/jobs/shopfloor-server-0123456789abcdef/output-0.log",
+        "UserWarning: Conv2DTransposeBackpropInputGradient is slow",
         "Basic functionality is there",
         "[I 2026-11-23 12:00:00.000 ServerApp] Serving at http://gpu01:40123/user/alice/",
         "slurmstepd: error: Detected 1 oom_kill event in StepId=17.batch.",
@@ -64,13 +71,18 @@ def test_what_is_no_secret_stays(text: str):
     assert mask(text) == text
 
 
+def test_in_json_a_secret_ends_with_its_line():
+    text = json.dumps({"tail": "password=hunter2\nTraceback follows"})
+    assert json.loads(mask(text)) == {"tail": "password=…\nTraceback follows"}
+
+
 def test_the_words_around_a_secret_stay():
     assert mask("login failed: password=hunter2 for alice") == "login failed: password=… for alice"
 
 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize(
-    "line", ["a" * 1_000_000, "a://" * 200_000, "token" * 200_000, "=" * 500_000]
+    "line", ["a" * 1_000_000, "a://" * 200_000, "token" * 200_000, "=" * 500_000, "aB1" * 300_000]
 )
 def test_a_long_line_takes_no_longer_than_its_length(line: str):
     assert len(mask(line)) <= len(line)
