@@ -1,0 +1,149 @@
+"""The waiting page on a real Slurm: reason, place, cancel, change, being told, and a hub that goes away meanwhile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.cases import Case
+from tests.harness import wait_until
+
+from .chromium import window
+from .hub_pages import HubPages
+from .pictures import picture
+
+pytestmark = [pytest.mark.browser, pytest.mark.slurm]
+
+PERSON = "grace"
+SLURM_MS = 60_000  # Slurm looks at its queue when it has time
+
+# What the page asks the browser to show; the browser itself shows nothing without a desktop.
+RECORD_NOTIFICATIONS = """
+window.Notification = class extends window.Notification {
+  constructor(title, options) {
+    super(title, options);
+    const told = JSON.parse(localStorage.getItem("told") ?? "[]");
+    localStorage.setItem("told", JSON.stringify([...told, title]));
+  }
+};
+"""
+
+
+@pytest.fixture
+def page(slurm_hub: Case) -> Iterator[Page]:
+    with window(slurm_hub, "waiting", PERSON) as page:
+        page.context.grant_permissions(["notifications"], origin=slurm_hub.hub.url)
+        page.add_init_script(RECORD_NOTIFICATIONS)
+        HubPages(page, slurm_hub).sign_in(PERSON)
+        yield page
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(slurm_hub: Case) -> Iterator[None]:
+    yield
+    slurm_hub.hub.stop_server(PERSON)
+    for line in slurm_hub.cluster.run(["squeue", "--noheader", "--format=%i"]).stdout.split():
+        slurm_hub.cluster.run(["scancel", line])
+        slurm_hub.cluster.wait_for_job(line)
+
+
+@pytest.fixture
+def hold_gpus(slurm_hub: Case) -> Callable[[], str]:
+    """Let somebody else ask for all of gpu01's GPUs; returns the job's id."""
+
+    def hold() -> str:
+        command = ["sbatch", "--parsable", "-p", "gpu", "--gres=gpu:a100:4", "--time=30"]
+        command += ["--mem=50", "--output=/dev/null", "--wrap=exec sleep 900"]
+        return slurm_hub.cluster.run(command, user="dave", check=True).stdout.strip()
+
+    return hold
+
+
+def wait_state(case: Case, job: str, state: str) -> None:
+    wait_until(lambda: case.cluster.job_state(job) == state, 30, f"job {job} is {state}")
+
+
+def her_jobs(case: Case) -> list[str]:
+    return [job["id"] for job in case.cluster.jobs() if job["user"] == PERSON]
+
+
+def ask_for_a_gpu(page: Page, case: Case) -> None:
+    HubPages(page, case).choose("One GPU")
+    expect(page.locator("#waiting-sentence")).to_have_text("Waiting for a free A100")
+
+
+def test_the_reason_changes_from_priority_to_resources_to_running(
+    slurm_hub: Case, page: Page, hold_gpus
+):
+    running, before = hold_gpus(), hold_gpus()
+    wait_state(slurm_hub, running, "RUNNING")
+    ask_for_a_gpu(page, slurm_hub)
+    why, place = page.locator("#waiting-why"), page.locator('[data-fact="place"]')
+    expect(why).to_have_text("Others are before it.", timeout=SLURM_MS)
+    expect(place).to_have_text("Place 2")
+    expect(page.locator('[data-fact="asked"]')).to_have_text(re.compile(r"^asked \d\d:\d\d$"))
+    expect(page.locator('[data-fact="elapsed"]')).to_be_visible()
+    expect(page.get_by_text("You may close this page.")).to_be_visible()
+    # Slurm estimates a start where it knows when the jobs before end: here 30 min and again 30 min.
+    expect(page.locator('[data-fact="expected"]')).to_be_visible(timeout=SLURM_MS)
+    picture(page, "waiting")
+    slurm_hub.cluster.run(["scancel", before], check=True)
+    expect(why).to_have_text("What it needs is in use.", timeout=SLURM_MS)
+    expect(place).to_have_text("Place 1")
+    assert page.title().startswith("Place 1 · Waiting for a free A100")
+    page.get_by_text("Details").click()
+    expect(page.locator("#waiting-log")).to_contain_text("Resources")
+    # Being told is asked for by a click, and comes when it is ready.
+    tell = page.get_by_role("button", name="Tell me when it starts")
+    tell.click()
+    expect(page.get_by_role("button", name="You will be told when it starts")).to_be_visible()
+    slurm_hub.cluster.run(["scancel", running], check=True)
+    HubPages(page, slurm_hub).wait_for_lab(PERSON)
+    told = page.evaluate("localStorage.getItem('told')")
+    assert told == '["JupyterLab is ready"]'
+
+
+def test_cancel_while_it_waits(slurm_hub: Case, page: Page, hold_gpus):
+    hold_gpus()
+    ask_for_a_gpu(page, slurm_hub)
+    assert len(her_jobs(slurm_hub)) == 1
+    page.get_by_role("button", name="Cancel").click()
+    ended = page.get_by_role("region", name="Ended today")
+    expect(ended.get_by_role("listitem").first).to_contain_text("You cancelled it at")
+    assert her_jobs(slurm_hub) == []
+
+
+def test_change_asks_again_and_nothing_runs_twice(slurm_hub: Case, page: Page, hold_gpus):
+    hold_gpus()
+    ask_for_a_gpu(page, slurm_hub)
+    [first] = her_jobs(slurm_hub)
+    page.get_by_role("button", name="Change…").click()
+    expect(page.get_by_label("One GPU", exact=True)).to_be_checked()
+    assert her_jobs(slurm_hub) == []
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator("#waiting-sentence")).to_have_text("Waiting for a free A100")
+    [second] = her_jobs(slurm_hub)
+    assert second != first
+
+
+def test_a_page_says_when_the_hub_is_away_and_goes_on_when_it_is_back(
+    slurm_hub: Case, page: Page, hold_gpus
+):
+    hold_gpus()
+    ask_for_a_gpu(page, slurm_hub)
+    [job] = her_jobs(slurm_hub)
+    slurm_hub.hub.kill_hub()
+    lost = page.locator("#waiting-lost")
+    expect(lost).to_be_visible()
+    expect(lost).to_have_text(re.compile(r"is lost \(since \d\d:\d\d\)\. Your job goes on"))
+    picture(page, "waiting-lost")
+    slurm_hub.hub.start_hub()
+    expect(lost).to_be_hidden(timeout=SLURM_MS)
+    expect(page.locator("#waiting-sentence")).to_have_text(
+        "Waiting for a free A100", timeout=SLURM_MS
+    )
+    expect(page.locator('[data-fact="place"]')).to_have_text("Place 1", timeout=SLURM_MS)
+    assert her_jobs(slurm_hub) == [job]
