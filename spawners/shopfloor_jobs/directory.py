@@ -43,8 +43,9 @@ def prepare(home: Path, job: Job, runner: Mapping[str, Any], python: str) -> Pat
     """
     path = directory_of(home, job.tag)
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for record in (*path.glob("start-*.json"), *path.glob("exit-*.json")):
-        record.unlink()
+    for kind in ("start", "exit", "ending"):
+        for record in path.glob(f"{kind}-*.json"):
+            record.unlink()
     write_json(path / "request.json", {**job.to_json(), "runner": dict(runner)})
     write_text(path / "script", f"#!{python} -IS\n{runner_source()}", mode=0o700)
     return path
@@ -83,6 +84,11 @@ def start_record(path: Path, index: int = 0) -> dict[str, Any] | None:
 
 def exit_record(path: Path, index: int = 0) -> dict[str, Any] | None:
     return read_json(path / f"exit-{index}.json")
+
+
+def leave_cause(path: Path, index: int, cause: str) -> None:
+    """Say, from inside a job that is about to end itself, why it does; goes into its exit record. Raises OSError."""
+    write_json(path / f"ending-{index}.json", {"cause": cause})
 
 
 def tail(path: Path, lines: int = 20, limit: int = 64 * 1024) -> str:

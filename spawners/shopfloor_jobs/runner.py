@@ -6,7 +6,8 @@ library only, no import of shopfloor_jobs, and syntax that an old node understan
 ``DIR/request.json`` says what to run; under ``runner`` stands what is kept here rather than by the
 scheduler: ``memory`` in bytes, ``time`` in seconds, ``grace`` (seconds between TERM and KILL) and ``warning``
 (TERM comes this many seconds before the limit, so that the command can save; by default 5 % of it, at most 60).
-The command runs in a session of its own. Its environment is the runner's, and SHOPFLOOR_*.
+The command runs in a session of its own. Its environment is the runner's, and SHOPFLOOR_*. One that ends on purpose
+may say why in ``DIR/ending-INDEX.json``, which becomes the cause in its exit record.
 
 TERM means "stop": the first one is passed on, KILL follows after the grace. INT, HUP, USR1 and USR2 are passed on
 to the command alone. When it ends, what it left running is ended too, except jobs that it submitted.
@@ -30,6 +31,7 @@ STUCK_SECONDS = 10  # after KILL, for what hangs in the kernel; the node's probl
 SLURM_SLACK = 60  # seconds that Slurm may send an announced warning too early (sbatch(1), --signal)
 START_SLACK = 5  # seconds that Slurm's clock for a job may be before ours
 TAIL_LINES, TAIL_BYTES = 20, 16 * 1024
+OWN_CAUSE_LENGTH = 200
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -45,16 +47,18 @@ class Runner:
         self.started = time.time()
         limit = self.limit or self.asked["time"]
         self.ends = float(os.environ.get("SLURM_JOB_END_TIME") or self.started + limit)
-        announced = keep.get("warning")
-        self.warning = announced or min(60, limit * 0.05)
-        self.last_moments = self.ends - START_SLACK - (announced + SLURM_SLACK if announced else 0)
+        self.announced = keep.get("warning")
+        self.warning = self.announced or min(60, limit * 0.05)
+        early = self.announced + SLURM_SLACK if self.announced else 0
+        self.last_moments = self.ends - START_SLACK - early
         self.child = self.status = self.cause = self.kill_at = None
         self.peak, self.next_look, self.next_sample = 0, self.started, self.started + 1
         self.kernel_kills = kernel_memory_kills()
 
     def run(self):
         """Run the command to its end; returns the exit status for a shell."""
-        (self.directory / f"exit-{self.index}.json").unlink(missing_ok=True)
+        for kind in ("exit", "ending"):
+            (self.directory / f"{kind}-{self.index}.json").unlink(missing_ok=True)
         try:
             self.spawn()
         except (OSError, ValueError) as error:
@@ -185,14 +189,23 @@ class Runner:
             "command_pid": self.child,
             "started": self.started,
             "ends": self.ends,
+            "stops": self.ends - self.warning if self.limit or self.announced else self.ends,
             "job_id": job_id,
             "cuda_visible_devices": env.get("CUDA_VISIBLE_DEVICES", ""),
         }
 
     def exit_record(self, code, killed):
-        cause = self.cause or self.plain_cause(code, killed)
+        cause = self.cause or self.own_cause() or self.plain_cause(code, killed)
         tail = last_lines(self.directory / f"output-{self.index}.log")
         return {"ended": time.time(), "code": code, "signal": killed, "cause": cause, "tail": tail}
+
+    def own_cause(self):
+        """What the command left as the cause of its end, on one line; empty where it left nothing."""
+        try:
+            note = json.loads((self.directory / f"ending-{self.index}.json").read_text())
+            return " ".join(note["cause"].split())[:OWN_CAUSE_LENGTH]
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return ""
 
     def plain_cause(self, code, killed):
         if 9 in (killed, (code or 0) - 128) and kernel_memory_kills() > self.kernel_kills:

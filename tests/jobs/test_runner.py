@@ -310,6 +310,49 @@ def test_what_ignores_the_end_of_its_command_is_killed(start: Start):
     assert processes_of(TAG) == {}
 
 
+LEAVE = WRITE + "write('ending-0.json', json.dumps({'cause': %r}))\n"
+
+
+def test_a_command_that_ends_itself_may_say_why(start: Start):
+    one = start(*python(LEAVE % "ended after 2 h without work" + "sys.exit(1)"))
+    assert one.end()["cause"] == "ended after 2 h without work"
+    assert one.status == 1
+
+
+def test_what_a_command_says_of_its_end_is_one_short_line(start: Start):
+    assert start(*python(LEAVE % ("a\n" + "b" * 1000))).end()["cause"] == "a " + "b" * 198
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"cause": 7}', "{}", "\udcff"])
+def test_what_is_no_cause_is_passed_over(start: Start, text: str):
+    code = f"open(sys.argv[1] + '/ending-0.json', 'w', errors='surrogateescape').write({text!r})"
+    assert start(*python("import sys; " + code)).end()["cause"] == "ended by itself"
+
+
+def test_who_is_stopped_from_outside_was_stopped_whatever_it_says(start: Start):
+    one = start(*python(LEAVE % "left" + "write('up-0', 'yes'); time.sleep(60)"))
+    one.evidence("up-0")
+    one.process.terminate()
+    assert one.end()["cause"] == "was stopped"
+
+
+def test_the_words_of_an_earlier_run_are_not_taken_for_this_ones(start: Start, tmp_path: Path):
+    (tmp_path / "ending-0.json").write_text('{"cause": "left"}')
+    assert start("true").end()["cause"] == "ended by itself"
+
+
+@pytest.mark.parametrize(
+    ("keep", "before"), [({}, 0), ({"time": 600}, 30), ({"warning": 120}, 120)]
+)
+def test_the_start_record_says_when_the_command_is_asked_to_end(
+    start: Start, keep: dict[str, float], before: float
+):
+    one = start("true", **keep)
+    one.end()
+    record = read_json(one.path / "start-0.json") or {}
+    assert record["ends"] - record["stops"] == pytest.approx(before)
+
+
 def test_a_record_of_an_earlier_run_is_not_taken_for_this_one(start: Start, tmp_path: Path):
     (tmp_path / "exit-0.json").write_text('{"code": 9}')
     one = start(*python(SLEEP))
