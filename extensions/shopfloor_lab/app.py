@@ -12,6 +12,8 @@ from .clusters.handlers import routes
 from .clusters.listing import Clusters
 from .examples_handler import ExamplesHandler
 from .offer import Offers
+from .session import handlers as session_handlers
+from .session.session import Session
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -22,15 +24,19 @@ API = "shopfloor/api"
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     home, environment = Path.home(), dict(os.environ)
     offers = Offers(home, environment)
-    parts = {
-        "offers": offers,
-        "clusters": Clusters(home, offers.get, environment, offers.hub),
-    }
+    clusters = Clusters(home, offers.get, environment, offers.hub)
+    parts = {"offers": offers, "clusters": clusters}
+    session = Session(server, clusters.list, environment, home)
     base = url_path_join(server.web_app.settings["base_url"], API)
     server.web_app.add_handlers(
         ".*$",
         [
             *((url_path_join(base, path), handler, parts) for path, handler in routes()),
+            *(
+                (url_path_join(base, path), handler, {"session": session})
+                for path, handler in session_handlers.routes()
+            ),
             (url_path_join(base, "examples"), ExamplesHandler, {"root": Path(server.root_dir)}),
         ],
     )
+    session.start_soon()

@@ -10,7 +10,7 @@ from shopfloor_spawners import handlers
 from . import environments, offer_handler, outlook_handler, state
 from .estimates import Estimates
 from .offers import Offers
-from .server_environment import FOLDERS, folders_of, members, network
+from .server_environment import FOLDERS, folders_of, idle_of, members, network
 from .site import Site
 
 LONGEST_QUEUE = (
@@ -38,7 +38,7 @@ def apply(c: Any, site: Site) -> None:
     if site.scheduler.type == "local":
         # The hub is on the same machine, and nobody else has business with a server's port.
         c.ShopfloorSpawner.ip = "127.0.0.1"
-    c.Spawner.environment = {FOLDERS: folders_of(site)}
+    c.Spawner.environment = {FOLDERS: folders_of(site), **idle_of(site)}
     c.Spawner.start_timeout = LONGEST_QUEUE
     c.JupyterHub.tornado_settings.update(
         {

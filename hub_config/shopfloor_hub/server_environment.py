@@ -1,4 +1,4 @@
-"""What a server finds in its environment: the folders of the person's groups, and the nodes' way out."""
+"""What a server finds in its environment: its groups' folders, the nodes' way out, when it ends for want of work."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ import pwd
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from shopfloor_jobs import idle
+from shopfloor_jobs.scheduler import SchedulerError
+
 from .site import Site
 from .site_tables import Group
 
 FOLDERS = "SHOPFLOOR_SHARED_FOLDERS"
+IDLE_ON_SLURM = (
+    2 * 3600
+)  # seconds without work, where the site file names none; a machine of one's own waits
 
 
 def folders_of(site: Site) -> Callable[[Any], str]:
@@ -44,6 +50,37 @@ def _unix_members(name: str) -> Iterable[str]:
         return []
     primary = (one.pw_name for one in pwd.getpwall() if one.pw_gid == found.gr_gid)
     return [*found.gr_mem, *primary]
+
+
+def idle_of(site: Site) -> dict[str, Callable[[Any], str]]:
+    """The variables that hold a server's idle rule, for ``Spawner.environment``."""
+
+    def value_of(name: str) -> Callable[[Any], str]:
+        return lambda spawner: idle_rule(site, preset_of(spawner)).to_environment()[name]
+
+    return {name: value_of(name) for name in (idle.AFTER, idle.WARNING)}
+
+
+def idle_rule(site: Site, preset: str) -> idle.Rule:
+    """The rule for a server that was started with this preset, or with values of its own (``""``)."""
+    after = site.idle.after
+    if after is None:
+        after = IDLE_ON_SLURM if site.scheduler.type == "slurm" else 0
+    for one in site.presets:
+        if one.name == preset and one.idle is not None:
+            after = one.idle
+    return idle.Rule(float(after), float(site.idle.warning))
+
+
+def preset_of(spawner: Any) -> str:
+    """The preset that a server was started with; empty where any value differs from it."""
+    options = dict(spawner.user_options or {})
+    if not options:
+        try:
+            return spawner.offer().default_preset.name
+        except SchedulerError:
+            return ""
+    return str(options["preset"]) if set(options) == {"preset"} else ""
 
 
 def network(site: Site) -> dict[str, str]:

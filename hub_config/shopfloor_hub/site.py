@@ -16,6 +16,7 @@ from .site_tables import (
     Environment,
     Group,
     Hub,
+    Idle,
     Limits,
     Login,
     Name,
@@ -54,6 +55,7 @@ class Site(Table):
         Limits(),
         description="The site's own limits. People can call sbatch themselves: what must hold is set in Slurm.",
     )
+    idle: Idle = Field(Idle(), description="When a server is ended for want of work.")
     presets: list[Preset] = Field(
         [],
         description="What one click starts; the first that can be had is the default."

@@ -33,6 +33,9 @@ SAMPLES = {
     "presets.gpu_type": "a100",
     "presets.partition": "gpu",
     "presets.environment": "torch",
+    "presets.idle": "30m",
+    "idle.after": "2h",
+    "idle.warning": "10m",
     "presets.account": "physics",
     "partitions.name": "gpu",
     "partitions.label": "GPU nodes",
@@ -129,10 +132,9 @@ def _kind(key: str, annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return " or ".join(f'`"{one}"`' for one in kinds)
     if get_origin(annotation) in (Union, UnionType):
-        if set(kinds) == {int, str} and key in FIELDS:
-            return {"bytes": "size", "seconds": "time", "choice": "name"}.get(
-                FIELDS[key].type, "number"
-            )
+        if set(kinds) == {int, str}:
+            type_ = FIELDS[key].type if key in FIELDS else "seconds"
+            return {"bytes": "size", "seconds": "time", "choice": "name"}.get(type_, "number")
         return _kind(key, kinds[0])
     if get_origin(annotation) is list:
         return "list of names"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -32,9 +33,15 @@ def _preset_name(value: str) -> str:
     return _name(value)
 
 
+def _seconds(value: Any) -> Any:
+    # As times are read in a request, but that of a job is at least a minute, and 0 is one here.
+    return replace(FIELDS["time"], minimum=0).parse(value)
+
+
 AnyPath = Annotated[Path, Field(strict=False)]
 AbsolutePath = Annotated[Path, Field(strict=False), AfterValidator(_absolute)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[int | str, BeforeValidator(_seconds)]
 Name = Annotated[str, Field(min_length=1), AfterValidator(_name)]
 PresetName = Annotated[str, Field(min_length=1), AfterValidator(_preset_name)]
 
@@ -157,12 +164,28 @@ class _LimitsBase(Table):
 Limits = create_model("Limits", __base__=_LimitsBase, **_requested(LIMITED, "Most for one job. "))
 
 
+class Idle(Table):
+    after: Seconds | None = Field(
+        None,
+        description="A server in which nothing worked for this time is ended; 0: never. Open pages are not work; a"
+        " running cell, a busy program, a Dask cluster that computes, a saved file and a person's hand are. When"
+        " absent: 2 h with Slurm, never with the local scheduler.",
+    )
+    warning: Seconds = Field(
+        600,
+        description="People see a countdown, and can keep the server, for this time before; at most half of `after`.",
+    )
+
+
 class _PresetBase(Table):
     name: PresetName = Field(description="Short name, as it stands in links: `?preset=gpu`.")
     label: str = Field("", description="What people read: “One GPU”.")
     whole: bool = Field(
         False,
         description="Takes all CPUs, memory and GPUs of the partition's largest node where no value is given.",
+    )
+    idle: Seconds | None = Field(
+        None, description="In place of `after` in `[idle]`, for servers started with this preset."
     )
 
 

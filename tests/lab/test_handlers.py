@@ -30,6 +30,8 @@ ROUTES = [
     ("GET", "clusters/shopfloor-cluster-0123456789abcdef/cell"),
     ("GET", "examples"),
     ("POST", "examples"),
+    ("GET", "session"),
+    ("POST", "session/keep"),
 ]
 CLUSTER_KEYS = {
     *("id", "name", "state", "reason", "cause", "detail", "node", "started", "ends", "workers"),
@@ -82,7 +84,7 @@ def test_nothing_answers_without_the_servers_token(lab: LabServer, method: str, 
     assert "shopfloor-" not in answer.text.replace(path, "")
 
 
-@pytest.mark.parametrize("path", ["clusters", "examples"])
+@pytest.mark.parametrize("path", ["clusters", "examples", "session/keep"])
 def test_a_page_elsewhere_cannot_post_with_the_persons_cookie(lab: LabServer, path: str) -> None:
     browser = requests.Session()
     base = lab.url.removesuffix("shopfloor/api/")
