@@ -3,7 +3,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
-import type { Cluster, Offer, Start } from './contract.ts';
+import type { Cluster, NoJob, Offer, Session, Start } from './contract.ts';
 import { Refusal } from './refusal.ts';
 import type { Words } from './words.ts';
 
@@ -55,6 +55,15 @@ export class Api {
   async examples(): Promise<string> {
     const { path } = await this._ask<{ path: string }>('POST', ['examples']);
     return path;
+  }
+
+  session(): Promise<Session | NoJob> {
+    return this._ask('GET', ['session']);
+  }
+
+  /** Says that a person is there. */
+  async keep(): Promise<void> {
+    await this._ask('POST', ['session', 'keep']);
   }
 
   private async _ask<T>(

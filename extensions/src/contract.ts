@@ -108,3 +108,53 @@ export interface Start {
   workers: number;
   request: Request;
 }
+
+/** One GPU of the job; memory in bytes. */
+export interface Gpu {
+  name: string;
+  /** The share of time in which it computes, 0 to 1; null where it does not say. */
+  busy: number | null;
+  memory: number;
+  memory_limit: number;
+}
+
+/** What the job uses: CPUs in cores, memory and disk in bytes; null where it is not known. */
+export interface Use {
+  cpu: number | null;
+  cpu_limit: number;
+  memory: number;
+  memory_limit: number;
+  gpus: Gpu[];
+  home_free: number | null;
+  home_size: number | null;
+}
+
+/** The server's own job; all times are durations in seconds, for this browser's clock may be wrong. */
+export interface Session {
+  job: string;
+  node: string;
+  request: Record<string, Value>;
+  /** Between two of these. */
+  interval: number;
+  /** `warning` is the last mark before the end that was passed, or null. */
+  time: { left: number; warning: number | null };
+  use: Use | null;
+  /** What is ended when the memory is not enough. */
+  memory_ends: 'server' | 'kernel';
+  idle: {
+    state: 'off' | 'active' | 'warned' | 'expired';
+    /** The server ends after this time without work; 0: never. */
+    after: number;
+    /** Since something worked. */
+    quiet: number;
+    /** Until the server ends, or null while it is not warned. */
+    left: number | null;
+    /** Before that, in which what is not saved is saved. */
+    final: number;
+  };
+}
+
+/** What a server says that was not started as a job. */
+export interface NoJob {
+  job: null;
+}

@@ -1,4 +1,4 @@
-/** The plugins: the panel *Jobs*, its commands, and the launcher's card for the example notebooks. */
+/** The plugins: the panel *Jobs*, its commands, the launcher's card for the examples; sessionPlugin.ts has one more. */
 
 import {
   ILayoutRestorer,
@@ -25,6 +25,7 @@ import { examplesIcon, jobsIcon } from './icons.ts';
 import { currentNotebook, insertAndRun } from './notebook.ts';
 import { JobsPanel } from './panel.tsx';
 import { Refusal } from './refusal.ts';
+import { session } from './sessionPlugin.ts';
 import { lossOnStop } from './words.ts';
 
 const CommandIDs = {
@@ -236,4 +237,4 @@ async function chooseCluster(
   return value === null ? null : clusters[items.indexOf(value)];
 }
 
-export default [jobs, examples];
+export default [jobs, examples, session];

@@ -77,6 +77,14 @@ export function showSeconds(value: number): string {
   return rest ? `${hours} ${rest} min` : hours;
 }
 
+/** Seconds as a countdown shows them: `1 h 52 min`, `12 min`, and `4:05` in the last five minutes. */
+export function showCountdown(value: number): string {
+  const whole = Math.max(0, Math.floor(value));
+  return whole >= 300
+    ? showSeconds(whole - (whole % 60))
+    : `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
+}
+
 /** Bytes for an input: the largest unit in which `parseBytes` gives exactly the same number back. */
 export function writeBytes(value: number): string {
   for (const power of [4, 3, 2, 1]) {

@@ -174,8 +174,10 @@ def test_who_is_kept_goes_on_and_is_warned_again(start: Start) -> None:
 def test_it_is_never_ended_while_a_cell_runs(start: Start) -> None:
     server = start(SHORT)
     kernel = BusyKernel(server)
-    cell = kernel.run("import time; time.sleep(9); print('done')")
+    server.session()  # it is watched from now on
+    cell = kernel.run("import time; time.sleep(12); print('done')")
     assert kernel.until(cell, "stream")["text"] == "done\n"
+    assert "expired" not in server.log.read_text()
     assert kernel.until(cell, "execute_reply")["status"] == "ok"
     kernel.channels.close()
     assert server.cause() == "ended after 4 s without work"
@@ -185,9 +187,10 @@ def test_not_even_when_the_server_takes_its_kernel_for_idle(start: Start) -> Non
     """What a widget asks of a kernel beside a running cell makes Jupyter's server forget the cell."""
     server = start(SHORT)
     kernel = BusyKernel(server)
+    server.session()  # it is watched from now on
     made = kernel.send("create_subshell_request", {}, channel="control")
     subshell = kernel.until(made, "create_subshell_reply")["subshell_id"]
-    cell = kernel.run("import time; time.sleep(9); print('done')")
+    cell = kernel.run("import time; time.sleep(12); print('done')")
     kernel.until(cell, "execute_input")
     inspected = kernel.send(
         "inspect_request",
@@ -197,6 +200,7 @@ def test_not_even_when_the_server_takes_its_kernel_for_idle(start: Start) -> Non
     kernel.until(inspected, "inspect_reply")
     wait_until(lambda: kernel.state == "idle", 5, "the server takes the kernel for idle")
     assert kernel.until(cell, "stream")["text"] == "done\n"
+    assert "expired" not in server.log.read_text()
 
 
 def test_saves_that_the_end_itself_brings_about_do_not_put_it_off(start: Start) -> None:
