@@ -59,6 +59,15 @@ export class Session implements IDisposable {
     return this._seen ? this._seen.idle.quiet + this._age : 0;
   }
 
+  /** Whether the server has ended: it said so, or is silent since its time is over. */
+  get hasEnded(): boolean {
+    return (
+      this._seen !== null &&
+      (this._seen.idle.state === 'expired' ||
+        (this.left <= 0 && this._age > 2 * this._seen.interval))
+    );
+  }
+
   /** Whether what is not saved must be saved now, for the end is near. */
   get isLastMoment(): boolean {
     if (!this._seen) {
@@ -113,6 +122,7 @@ export class Session implements IDisposable {
   tick(): void {
     if (
       this._isJob &&
+      !this.hasEnded &&
       (this.isStale || this._seen === null) &&
       this._clock() - this._asked > ASK_PAUSE
     ) {

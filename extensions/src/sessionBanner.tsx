@@ -35,7 +35,7 @@ export class SessionBanner extends ReactWidget {
     if (seen.idle.state === 'expired') {
       return idleEnded(seen, trans);
     }
-    if (session.left <= 0) {
+    if (session.hasEnded) {
       return timeEnded(seen, trans);
     }
     return idleLeft === null
@@ -57,7 +57,7 @@ export class SessionBanner extends ReactWidget {
     if (!text || !session.seen) {
       return <></>;
     }
-    const ended = session.seen.idle.state === 'expired' || session.left <= 0;
+    const ended = session.hasEnded;
     // A reader hears a sentence once, and the countdown never: only what changes but by time is announced.
     if (ended || !this._announced) {
       this._announced = text;

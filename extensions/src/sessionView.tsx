@@ -81,18 +81,20 @@ export class SessionItem extends ReactWidget {
       return <></>;
     }
     const { use } = seen;
-    const parts: [string | null, boolean][] = use
-      ? [
-          [cpuShort(use, trans), false],
-          [memoryShort(use, trans), memoryIsHigh(use)],
-          [gpuShort(use, trans), false]
-        ]
-      : [];
+    const parts: [string | null, boolean][] =
+      use && !session.hasEnded
+        ? [
+            [cpuShort(use, trans), false],
+            [memoryShort(use, trans), memoryIsHigh(use)],
+            [gpuShort(use, trans), false]
+          ]
+        : [];
     const ends = trans.__('JupyterLab ends at %1', endsAt(session));
     return (
       <button
         type="button"
         className="shopfloor-Session-button"
+        disabled={session.hasEnded}
         title={
           session.isStale
             ? trans.__('%1. Your server does not answer.', ends)
@@ -108,7 +110,9 @@ export class SessionItem extends ReactWidget {
           data-level={seen.time.warning === null ? 'calm' : 'high'}
           data-testid="shopfloor-time-left"
         >
-          {timeLeftWords(session.left, trans)}
+          {session.hasEnded
+            ? trans.__('Ended')
+            : timeLeftWords(session.left, trans)}
         </span>
         {parts.map(
           ([text, high]) =>

@@ -21,8 +21,8 @@ export function timeLeftWords(left: number, trans: Words): string {
 /** The warning before the end of the job; `at` is the time of day. */
 export function endWarning(left: number, at: string, trans: Words): string {
   return trans.__(
-    '%1 left: JupyterLab ends at %2, with everything that only its kernels hold. Files stay.',
-    showCountdown(left),
+    '%1 left: JupyterLab ends at %2, with all that only its kernels hold. Saved files stay.',
+    showSeconds(roundUp(left)),
     at
   );
 }
@@ -157,6 +157,11 @@ export function countdownBySecond(left: number): string {
   return whole >= 3600
     ? showCountdown(whole)
     : `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`;
+}
+
+/** The same upwards: a warning for 15 minutes is not one for 14. */
+function roundUp(seconds: number): number {
+  return seconds > 60 ? Math.ceil(seconds / 60) * 60 : Math.ceil(seconds);
 }
 
 /** To the minute, from a minute on. */

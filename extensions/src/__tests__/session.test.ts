@@ -178,6 +178,22 @@ test('the last moment is a minute before the end, less for short jobs, and near 
   assert.ok(at(5000, { idle: warned(10) }));
 });
 
+test('a server has ended when it says so, or is silent after its time', () => {
+  const api = new Answering();
+  const session = api.make();
+  session.take(makeSession({ time: { left: 5, warning: 300 } }));
+  api.now += 19;
+  assert.ok(!session.hasEnded);
+  // Its end was put off, and nobody has told it: what answers has not ended.
+  session.take(makeSession({ time: { left: 0, warning: 300 } }));
+  api.now += 19;
+  assert.ok(!session.hasEnded);
+  api.now += 2;
+  assert.ok(session.hasEnded);
+  session.take(makeSession({ idle: { ...warned(0), state: 'expired' } }));
+  assert.ok(session.hasEnded);
+});
+
 test('each warning is given once, of two only the pressing one, and anew when the end moves', () => {
   const given: (number | null)[] = [];
   let said: number | null = null;

@@ -40,9 +40,10 @@ test('time left is to the minute, and to the second at the end', () => {
 
 test('the warning before the end says when, and what is lost', () => {
   assert.equal(
-    words.endWarning(899, '16:05', english),
-    '14 min left: JupyterLab ends at 16:05, with everything that only its kernels hold. Files stay.'
+    words.endWarning(899.7, '16:05', english),
+    '15 min left: JupyterLab ends at 16:05, with all that only its kernels hold. Saved files stay.'
   );
+  assert.match(words.endWarning(29.4, '16:05', english), /^30 s left: /);
 });
 
 test('an idle server says since when, until when and what for', () => {
