@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -16,14 +17,16 @@ from .form import editable
 from .pages_servers import Moment, Server, moment, server
 
 SHOWN = 5
+LOOK_AGAIN = 30.0  # seconds after an end in which a page looks again for what is still being read
 
 
 @dataclass(frozen=True)
 class Ended:
     """One end on a page. The sentence goes ``before``, the time, ``after``.
 
-    ``again`` are the inputs that ask for the next try, and ``label`` says what is different in it. ``help`` is the
-    address of the site's support with the job's tag in it, empty where the site names none.
+    ``again`` are the inputs that ask for the next try; ``advice`` and ``label`` say what is different. ``help`` is the
+    address of the site's support with the job's tag in it, empty where the site names none. The page should
+    ``look_again`` soon while its log is still being read.
     """
 
     server: Server
@@ -32,9 +35,11 @@ class Ended:
     at: Moment | None
     after: str
     again: dict[str, str]
+    advice: str
     label: str
     note: str
     help: str
+    look_again: bool
 
 
 def ended_today(user: Any, offer: Offer | None, support_url: str) -> list[Ended]:
@@ -69,9 +74,12 @@ def _ended(
         at=moment(ending.at) if at else None,
         after=after,
         again=inputs(retry),
+        advice=f"Try {changes}." if changes else "",
         label=f"Start again with {changes}" if changes else "Start again",
         note=retry.note or ending.step,
         help=help_url(support_url, ending),
+        # A hub that was killed while it read leaves it unread for good.
+        look_again=ending.more_follows and time.time() - ending.at < LOOK_AGAIN,
     )
 
 

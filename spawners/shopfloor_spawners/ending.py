@@ -82,6 +82,7 @@ class Ending:
     request: Mapping[str, Any] = field(default_factory=dict)
     detail: str = ""
     log: str = ""
+    more_follows: bool = False
 
     def text(self) -> str:
         """The sentence with the time as the hub's clock has it."""
@@ -132,8 +133,7 @@ def _stopped(facts: Facts) -> Told | None:
         change, step = {}, ""
         if _ran_out_of_memory(facts):
             # A kernel was ended, say, and the server lived on.
-            change, more = _more(facts, "memory")
-            step = f"A program in it had run out of memory. {more}"
+            change, step = _twice(facts, "memory"), "A program in it had run out of memory."
         told = f"You stopped it at {AT}." if mine else f"Stopped at {AT} by {facts.ended_by}."
         return "stopped", told, step, change
     if mine:
@@ -163,12 +163,12 @@ def _by_the_scheduler(facts: Facts) -> Told | None:
     code = facts.seen.detail if facts.seen and facts.seen.state is State.ENDED else ""
     node = facts.node or "Its node"
     if _ran_out_of_memory(facts):
-        change, step = _more(facts, "memory")
-        return "out_of_memory", f"Ran out of memory at {AT}: {_memory(facts)}.", step, change
+        sentence = f"Ran out of memory at {AT}: {_memory(facts)}."
+        return "out_of_memory", sentence, "", _twice(facts, "memory")
     if code in ("TIMEOUT", "DEADLINE") or "reached its time limit" in facts.cause:
         limit = FIELDS["time"].show(facts.request.time)
-        change, step = _more(facts, "time")
-        return "time_limit", f"Ended at its time limit of {limit}, at {AT}.", step, change
+        sentence = f"Ended at its time limit of {limit}, at {AT}."
+        return "time_limit", sentence, "", _twice(facts, "time")
     if code == "NODE_FAIL":
         return "node_lost", f"{node} stopped answering at {AT}.", "Start it again.", {}
     if code == "BOOT_FAIL":
@@ -226,9 +226,8 @@ def _memory(facts: Facts) -> str:
     return f"asked {asked}, used {used[1] if used else 'all of it'}"
 
 
-def _more(facts: Facts, name: str) -> tuple[dict[str, int], str]:
-    twice = 2 * getattr(facts.request, name)
-    return {name: twice}, f"Try {FIELDS[name].show(twice)}."
+def _twice(facts: Facts, name: str) -> dict[str, int]:
+    return {name: 2 * getattr(facts.request, name)}
 
 
 @dataclass(frozen=True)

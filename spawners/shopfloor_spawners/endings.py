@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ KEY = "endings"
 KEPT = 5  # of each server
 LOG_LINES, LOG_LETTERS = 20, 4000
 READ_WITHIN = 5.0  # seconds that a start which failed may take longer, to say why
+LastWords = tuple[Mapping[str, Any] | None, str]  # the runner's exit record and the log's tail
 _tasks: set[asyncio.Task[None]] = set()
 
 
@@ -84,8 +86,8 @@ def facts_of(
 async def why(spawner: ShopfloorSpawner, seen: Seen | None) -> Ending:
     """The end of a job that never became ready, with what its runner and its log say, as soon as may be."""
     assert spawner.intent is not None
-    record, log = await _read(spawner.view.scheduler, spawner.user.name, spawner.intent)
-    return ending_of(facts_of(spawner, seen, record, log))
+    spawner.last_words = await _read(spawner.view.scheduler, spawner.user.name, spawner.intent)
+    return ending_of(facts_of(spawner, seen, *spawner.last_words))
 
 
 def tell(spawner: ShopfloorSpawner) -> None:
@@ -94,10 +96,12 @@ def tell(spawner: ShopfloorSpawner) -> None:
     Nothing is waited for, for JupyterHub is just cleaning up.
     """
     assert spawner.intent is not None
-    facts = facts_of(spawner, spawner.seen)
-    keep(spawner.orm_spawner, ending_of(facts))
+    read, spawner.last_words = spawner.last_words, None
+    facts = facts_of(spawner, spawner.seen, *(read or ()))
     submitted = spawner.intent.job_id or spawner.seen
-    if submitted:
+    more_follows = bool(submitted) and read is None
+    keep(spawner.orm_spawner, replace(ending_of(facts), more_follows=more_follows))
+    if more_follows:
         task = asyncio.get_running_loop().create_task(_complete(spawner, spawner.intent, facts))
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
@@ -106,7 +110,7 @@ def tell(spawner: ShopfloorSpawner) -> None:
 async def _complete(spawner: ShopfloorSpawner, intent: Intent, facts: Facts) -> None:
     record, log = await _read(spawner.view.scheduler, facts.owner, intent)
     seen = spawner.view.last_known(facts.owner, facts.tag) or facts.seen
-    ending = ending_of(Facts(**{**vars(facts), "seen": seen, "exit": record, "log": log}))
+    ending = ending_of(replace(facts, seen=seen, exit=record, log=log))
     session = object_session(spawner.orm_spawner)
     if session is None:
         return  # the server was removed meanwhile
@@ -118,12 +122,10 @@ async def _complete(spawner: ShopfloorSpawner, intent: Intent, facts: Facts) -> 
         spawner.log.warning("How %s ended could not be stored: %s", facts.tag, error)
 
 
-async def _read(
-    scheduler: Scheduler, owner: str, intent: Intent
-) -> tuple[Mapping[str, Any] | None, str]:
+async def _read(scheduler: Scheduler, owner: str, intent: Intent) -> LastWords:
     """The runner's exit record and the log's tail, read as the owner; nothing of what cannot be read in time."""
 
-    async def read() -> tuple[Mapping[str, Any] | None, str]:
+    async def read() -> LastWords:
         records, log = await asyncio.gather(
             scheduler.records(owner, intent.tag), scheduler.tail(owner, intent.tag, LOG_LINES)
         )

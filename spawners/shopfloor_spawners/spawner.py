@@ -78,6 +78,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
     intent: Intent | None = None
     ended_by = ""  # the person or service that stopped the server through the hub
     failure: StartRefused | None = None  # what a start failed with
+    last_words: endings.LastWords | None = None  # of a job that ended before it was ready
     cancelling = False
 
     def __init__(self, *args: Any, **kwargs: Any):

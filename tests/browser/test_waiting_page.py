@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -52,18 +54,16 @@ def nothing_left(slurm_hub: Case) -> Iterator[None]:
 
 @pytest.fixture
 def hold_gpus(slurm_hub: Case) -> Callable[[], str]:
-    """Let somebody else ask for all of gpu01's GPUs; returns the job's id."""
+    """Let somebody else have all of gpu01's GPUs, or wait for them; returns the job's id."""
 
-    def hold() -> str:
+    def hold(state: str = "RUNNING") -> str:
         command = ["sbatch", "--parsable", "-p", "gpu", "--gres=gpu:a100:4", "--time=30"]
         command += ["--mem=50", "--output=/dev/null", "--wrap=exec sleep 900"]
-        return slurm_hub.cluster.run(command, user="dave", check=True).stdout.strip()
+        job = slurm_hub.cluster.run(command, user="dave", check=True).stdout.strip()
+        wait_until(lambda: slurm_hub.cluster.job_state(job) == state, 30, f"job {job} is {state}")
+        return job
 
     return hold
-
-
-def wait_state(case: Case, job: str, state: str) -> None:
-    wait_until(lambda: case.cluster.job_state(job) == state, 30, f"job {job} is {state}")
 
 
 def her_jobs(case: Case) -> list[str]:
@@ -78,8 +78,7 @@ def ask_for_a_gpu(page: Page, case: Case) -> None:
 def test_the_reason_changes_from_priority_to_resources_to_running(
     slurm_hub: Case, page: Page, hold_gpus
 ):
-    running, before = hold_gpus(), hold_gpus()
-    wait_state(slurm_hub, running, "RUNNING")
+    running, before = hold_gpus(), hold_gpus("PENDING")
     ask_for_a_gpu(page, slurm_hub)
     why, place = page.locator("#waiting-why"), page.locator('[data-fact="place"]')
     expect(why).to_have_text("Others are before it.", timeout=SLURM_MS)
@@ -147,3 +146,23 @@ def test_a_page_says_when_the_hub_is_away_and_goes_on_when_it_is_back(
     )
     expect(page.locator('[data-fact="place"]')).to_have_text("Place 1", timeout=SLURM_MS)
     assert her_jobs(slurm_hub) == [job]
+
+
+def test_a_page_says_since_when_slurm_does_not_answer(slurm_hub: Case, page: Page, hold_gpus):
+    hold_gpus()
+    ask_for_a_gpu(page, slurm_hub)
+    place, trouble = page.locator('[data-fact="place"]'), page.locator("#waiting-trouble")
+    expect(place).to_have_text("Place 1", timeout=SLURM_MS)
+    controller = int((slurm_hub.cluster.layout.run / "pid" / "slurmctld.slurm").read_text())
+    os.kill(controller, signal.SIGSTOP)
+    try:
+        expect(trouble).to_be_visible(timeout=SLURM_MS)
+        expect(trouble).to_have_text(
+            re.compile(r"Slurm does not answer \(since \d\d:\d\d\)\. Your job goes on")
+        )
+        # What was known before is still there.
+        expect(place).to_have_text("Place 1")
+        picture(page, "waiting-trouble")
+    finally:
+        os.kill(controller, signal.SIGCONT)
+    expect(trouble).to_be_hidden(timeout=SLURM_MS)
