@@ -13,6 +13,7 @@ from typing import Any
 
 from .job import TAG, Job
 
+PRIVATE, SECRETS = "private", "secrets.json"  # what the runner knows by these names, too
 KEPT = 40  # directories of ended jobs that stay for the person to look at
 
 
@@ -35,7 +36,7 @@ def runner_source() -> str:
 def prepare(home: Path, job: Job, runner: Mapping[str, Any], python: str) -> Path:
     """Make the job's directory (0700) with its request and script in it, and return it.
 
-    Records of an earlier job with this tag are removed.
+    Records of an earlier job with this tag are removed, and its secrets and files replaced.
 
     ``runner`` is what the runner itself enforces (``memory`` in bytes, ``time`` and ``grace`` in seconds, each
     None where the scheduler does it) and ``copies``, how many there are (1 where absent); ``python`` is the
@@ -46,13 +47,35 @@ def prepare(home: Path, job: Job, runner: Mapping[str, Any], python: str) -> Pat
     for kind in ("start", "exit", "ending"):
         for record in path.glob(f"{kind}-*.json"):
             record.unlink()
+    discard(path)
+    _write_private(path / PRIVATE, job)
     write_json(path / "request.json", {**job.to_json(), "runner": dict(runner)})
     write_text(path / "script", f"#!{python} -IS\n{runner_source()}", mode=0o700)
     return path
 
 
+def _write_private(path: Path, job: Job) -> None:
+    if not job.secrets and not job.files:
+        return
+    path.mkdir(mode=0o700)
+    write_json(path / SECRETS, job.secrets)
+    for name, text in job.files.items():
+        write_text(path / name, text)
+
+
+def file_variables(path: Path, job: Job) -> dict[str, str]:
+    """The variables that lead the command to the job's files."""
+    return {name: str(path / PRIVATE / name) for name in job.files}
+
+
+def discard(path: Path) -> None:
+    """Remove secrets and files of a job that has ended. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(path / PRIVATE)
+
+
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(data, indent=1))
+    write_text(path, json.dumps(dict(data), indent=1))
 
 
 def write_text(path: Path, text: str, mode: int = 0o600) -> None:

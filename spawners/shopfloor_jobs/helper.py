@@ -90,7 +90,7 @@ def run(
 
 def submit(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Ensure that the job lives: find it by its tag, or ``sbatch`` it. One at a time for each tag."""
-    job = Job.from_json(payload["job"], payload["env"])
+    job = Job.from_json(payload["job"], payload["confidential"])
     count, conf, timeout = int(payload.get("count", 1)), payload.get("conf"), payload["timeout"]
     person = pwd.getpwuid(os.getuid())
     home = Path(person.pw_dir)
@@ -112,6 +112,7 @@ def submit(payload: Mapping[str, Any]) -> dict[str, Any]:
                 "PATH": os.environ.get("PATH", os.defpath),
                 "LANG": os.environ.get("LANG", "C.UTF-8"),
                 **job.env,
+                **directory.file_variables(path, job),
             }
             job_id = _sbatch(job, path, home, environment, count, conf, timeout)
         directory.tidy(home)
@@ -201,6 +202,16 @@ def records(payload: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def discard(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Remove secrets and files of a job that has ended."""
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)
+    try:
+        directory.discard(directory.directory_of(home, payload["tag"]))
+    except OSError as error:
+        raise SubmitRefused(_home_words(error, home)) from error
+    return {}
+
+
 def estimate(payload: Mapping[str, Any]) -> dict[str, Any]:
     """When Slurm would start such a request; ``sbatch --test-only`` submits nothing."""
     request = Request.from_json(payload["request"])
@@ -230,7 +241,7 @@ def version(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 VERBS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     verb.__name__: verb
-    for verb in (submit, cancel, signal, tail, records, files, estimate, version)
+    for verb in (submit, cancel, signal, tail, records, files, discard, estimate, version)
 }
 
 

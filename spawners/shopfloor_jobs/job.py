@@ -12,6 +12,7 @@ from typing import Any
 from .request import Request
 
 TAG = re.compile(r"shopfloor-[a-z]{1,16}-[0-9a-f]{16}")
+VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 ORIGIN = re.compile(r"[0-9a-f]{0,8}")
 
 
@@ -42,7 +43,9 @@ def new_tag(kind: str, origin: str = "") -> str:
 class Job:
     """One thing to run: ``command`` (an argument list) for ``owner``, with what ``request`` asks.
 
-    ``env`` reaches the command and is never written to disk by us. ``title`` is for people
+    ``env`` and ``secrets`` are variables of the command. Secrets are never handed to the scheduler, which sends and
+    stores them in the clear; nor are ``files``, texts by the name of the variable that leads the command to them.
+    Both lie in the job's directory, for its owner alone, until the job has ended. ``title`` is for people
     (a server's or cluster's name). ``parent`` is the tag of the job that this one belongs to
     (a worker's cluster), so that it can be found and ended with it.
     """
@@ -53,6 +56,8 @@ class Job:
     request: Request
     command: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
     title: str = ""
     parent: str = ""
 
@@ -61,9 +66,12 @@ class Job:
             raise ValueError(f"tag: {self.tag!r} is not shopfloor-<kind>-<16 hex digits>")
         if not self.command:
             raise ValueError("command: it is empty")
+        for name in self.files:
+            if not VARIABLE.fullmatch(name):
+                raise ValueError(f"files: {name[:60]!r} is not capital letters, digits and _")
 
     def to_json(self) -> dict[str, Any]:
-        """All but the environment, which may hold secrets."""
+        """All but variables and files, which may hold secrets: :meth:`confidential`."""
         return {
             "tag": self.tag,
             "owner": self.owner,
@@ -74,16 +82,24 @@ class Job:
             "parent": self.parent,
         }
 
+    def confidential(self) -> dict[str, dict[str, str]]:
+        """Variables and files, for the helper's standard input."""
+        return {"env": dict(self.env), "secrets": dict(self.secrets), "files": dict(self.files)}
+
     @classmethod
-    def from_json(cls, data: Mapping[str, Any], env: Mapping[str, str] | None = None) -> Job:
-        """Read what :meth:`to_json` wrote. Raises KeyError, ValueError or Refused."""
+    def from_json(
+        cls,
+        data: Mapping[str, Any],
+        confidential: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> Job:
+        """Read what :meth:`to_json` and :meth:`confidential` wrote. Raises KeyError, ValueError or Refused."""
         return cls(
             tag=data["tag"],
             owner=data["owner"],
             kind=data["kind"],
             request=Request.from_json(data["request"]),
             command=tuple(data["command"]),
-            env=dict(env or {}),
+            **{name: dict(values) for name, values in (confidential or {}).items()},
             title=data.get("title", ""),
             parent=data.get("parent", ""),
         )

@@ -141,6 +141,13 @@ class Local:
             raise SubmitRefused("the records of this job were tidied away")
         return await asyncio.to_thread(bundle.read_files, path)
 
+    async def discard(self, owner: str, tag: str) -> None:
+        path = directory.directory_of(self.home_of(owner), tag)
+        try:
+            await asyncio.to_thread(directory.discard, path)
+        except OSError as error:
+            raise Unreachable(_disk_words(error, self.state)) from error
+
     def home_of(self, owner: str) -> Path:
         """The owner's HOME; a name that could lead elsewhere (``..``, ``a/b``) is escaped."""
         if self.home:
@@ -190,6 +197,7 @@ class Local:
             "copies": len(places),
         }
         path = directory.prepare(home, job, limits, self.python)
+        env = {**job.env, **directory.file_variables(path, job)}
         number = self._index.next_number()
         started: list[Entry] = []
         try:
@@ -208,7 +216,7 @@ class Local:
                 )
                 self._index.save(entry)
                 try:
-                    pid = self._start(entry, home, job.env)
+                    pid = self._start(entry, home, env)
                 except OSError:
                     self._index.forget(entry.id)
                     raise

@@ -54,6 +54,7 @@ class Runner:
         self.child = self.status = self.cause = self.kill_at = None
         self.peak, self.next_look, self.next_sample = 0, self.started, self.started + 1
         self.kernel_kills = kernel_memory_kills()
+        self.only_copy = keep.get("copies", 1) == 1
 
     def run(self):
         """Run the command to its end; returns the exit status for a shell."""
@@ -74,19 +75,23 @@ class Runner:
             if self.status is None:
                 self.keep_limits()
         self.end_what_is_left()
+        if self.cause is None and self.only_copy:
+            # Whoever was told to end may be told to start again, on another node; who told it discards them.
+            discard(self.directory / "private")
         killed = os.WTERMSIG(self.status) if os.WIFSIGNALED(self.status) else None
         code = 128 + killed if killed else os.WEXITSTATUS(self.status)
         self.write("exit", self.exit_record(None if killed else code, killed))
         return code
 
     def spawn(self):
-        env = dict(
-            os.environ,
-            SHOPFLOOR_JOB_DIR=str(self.directory),
-            SHOPFLOOR_TAG=self.tag,
-            SHOPFLOOR_INDEX=str(self.index),
-            SHOPFLOOR_ENDS=str(int(self.ends)),
-        )
+        env = {
+            **os.environ,
+            **secrets(self.directory),
+            "SHOPFLOOR_JOB_DIR": str(self.directory),
+            "SHOPFLOOR_TAG": self.tag,
+            "SHOPFLOOR_INDEX": str(self.index),
+            "SHOPFLOOR_ENDS": str(int(self.ends)),
+        }
         self.child = os.posix_spawnp(
             self.command[0],
             self.command,
@@ -325,6 +330,19 @@ def send(pids, number):
     for pid in pids:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
+
+
+def secrets(directory):
+    """Variables that were not handed to the scheduler."""
+    path = directory / "private" / "secrets.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def discard(folder):
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
 
 
 def last_lines(path):

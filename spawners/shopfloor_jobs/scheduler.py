@@ -110,6 +110,9 @@ class Scheduler(Protocol):
     async def tail(self, owner: str, tag: str, lines: int = 20) -> str:
         """The last lines that a job wrote, read as its owner; empty when there are none."""
 
+    async def discard(self, owner: str, tag: str) -> None:
+        """Remove secrets and files of a job that has ended; of one that has none this is no error."""
+
     async def records(self, owner: str, tag: str, index: int = 0) -> dict[str, Any]:
         """The runner's records of one copy: ``{"start": …, "exit": …}``, None where there is none yet."""
 

@@ -52,7 +52,7 @@ class Slurm:
             "submit",
             {
                 "job": job.to_json(),
-                "env": dict(job.env),
+                "confidential": job.confidential(),
                 "count": count,
                 "python": self.python,
             },
@@ -78,6 +78,9 @@ class Slurm:
 
     async def files(self, owner: str, tag: str) -> dict[str, str]:
         return (await self._act(owner, "files", {"tag": tag}))["texts"]
+
+    async def discard(self, owner: str, tag: str) -> None:
+        await self._act(owner, "discard", {"tag": tag})
 
     async def look(self) -> list[Seen]:
         mark = secrets.token_hex(8)

@@ -44,6 +44,8 @@ class SchedulerCase:
         *command: str,
         env: Mapping[str, str] | None = None,
         owner: str = "",
+        secrets: Mapping[str, str] | None = None,
+        files: Mapping[str, str] | None = None,
         **request: Any,
     ) -> Job:
         return Job(
@@ -53,6 +55,8 @@ class SchedulerCase:
             request=replace(self.request, **request),
             command=command,
             env=dict(env or {}),
+            secrets=dict(secrets or {}),
+            files=dict(files or {}),
         )
 
     def script(self, code: str, *args: str, **options: Any) -> Job:

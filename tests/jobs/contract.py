@@ -72,6 +72,40 @@ class SchedulerContract:
         await scheduler_case.exit_record(job)
         assert files_with(scheduler_case.directory(job), secret) == []
 
+    async def test_secrets_and_files_reach_the_command_and_are_gone_once_it_ended(
+        self, scheduler_case: SchedulerCase
+    ):
+        code = WRITE + (
+            "path = os.environ['A_FILE']\n"
+            "modes = [oct(os.stat(one).st_mode)[-3:] for one in (path, os.path.dirname(path))]\n"
+            "write('got', json.dumps([dict(os.environ), open(path).read(), modes]))"
+        )
+        secrets = {f"X_{name}": value for name, value in NASTY.items()}
+        job = scheduler_case.script(code, secrets=secrets, files={"A_FILE": "one\ntwo\n"})
+        await scheduler_case.submit(job)
+        environment, text, modes = json.loads(await scheduler_case.evidence("got"))
+        assert {name: environment[name] for name in secrets} == secrets
+        assert (text, modes) == ("one\ntwo\n", ["600", "700"])
+        assert (await scheduler_case.exit_record(job))["cause"] == "ended by itself"
+        assert not (scheduler_case.directory(job) / "private").exists()
+
+    async def test_what_a_stopped_job_was_given_is_kept_until_it_is_discarded(
+        self, scheduler_case: SchedulerCase
+    ):
+        secret = "s3cr3t-" + new_tag("x")[-16:]
+        job = scheduler_case.script(SLEEP, secrets={"TOKEN": secret}, files={"A_FILE": secret})
+        (job_id,) = await scheduler_case.submit(job)
+        await scheduler_case.evidence("up-0")
+        path = scheduler_case.directory(job)
+        assert command_lines_with(secret) == []
+        assert {Path(one).parent.name for one in files_with(path, secret)} == {"private"}
+        await scheduler_case.scheduler.cancel(job.owner, [job_id])
+        await scheduler_case.exit_record(job)
+        assert files_with(path, secret)  # a job that is sent elsewhere needs them again
+        for _ in range(2):
+            await scheduler_case.scheduler.discard(job.owner, job.tag)
+        assert files_with(path, secret) == []
+
     async def test_asking_twice_for_a_tag_gives_one_job(self, scheduler_case: SchedulerCase):
         job = scheduler_case.script(SLEEP)
         first = await scheduler_case.submit(job)

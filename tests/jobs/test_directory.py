@@ -15,7 +15,15 @@ LIMITS = {"memory": None, "time": None, "grace": 10}
 
 
 def job() -> Job:
-    return Job(new_tag("test"), "alice", "test", Request(), ("true",), {"TOKEN": "s3cr3t"}, "mine")
+    return Job(
+        tag=new_tag("test"),
+        owner="alice",
+        kind="test",
+        request=Request(),
+        command=("true",),
+        env={"TOKEN": "s3cr3t"},
+        title="mine",
+    )
 
 
 def test_a_prepared_directory_holds_request_and_script_and_no_environment(tmp_path: Path):
@@ -24,7 +32,7 @@ def test_a_prepared_directory_holds_request_and_script_and_no_environment(tmp_pa
     assert path == tmp_path / ".local/share/shopfloor/jobs" / one.tag
     written = json.loads((path / "request.json").read_text())
     assert written.pop("runner") == LIMITS
-    assert Job.from_json(written, one.env) == one
+    assert Job.from_json(written, one.confidential()) == one
     assert (path / "script").read_text().startswith("#!/usr/bin/python3 -IS\n")
     assert not any(b"s3cr3t" in file.read_bytes() for file in path.iterdir())
     assert path.stat().st_mode & 0o777 == 0o700
