@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from tests.cases import Case
+from tests.harness import wait_until
 
 
 def test_a_server_starts_answers_through_the_proxy_and_leaves_nothing_when_stopped(case: Case):
@@ -56,7 +57,9 @@ def test_lab_answers_from_the_gpu_node_with_the_granted_gpu_alone(slurm_hub: Cas
 
 def test_a_server_that_is_still_starting_can_be_stopped_and_leaves_nothing(case: Case):
     case.hub.add_user("bob")
-    assert case.hub.start_server("bob").status_code == 202
+    case.hub.click("bob")
+    wait_until(lambda: case.hub.server("bob"), 10, "the start is under way", pause=0.01)
+    assert not case.hub.server("bob")["ready"]
     assert case.hub.stop_server("bob").status_code in (202, 204)
     case.wait_no_jobs()
     case.hub.start_server("bob")
