@@ -53,19 +53,21 @@ class Case:
         return self.hub.directory / ".shopfloor" / "people" / person
 
 
-def local_case(directory: Path, extra: str = "") -> Case:
-    """A hub with the local scheduler; all that it makes lies in ``directory``."""
+def local_case(directory: Path, extra: str = "", keys: str = "") -> Case:
+    """A hub with the local scheduler, with these keys of ``[hub]``; all that it makes lies in ``directory``."""
     state = directory / ".shopfloor"
     state.mkdir(mode=0o700)
     passwords = state / "passwords.json"
     passwords.touch(mode=0o600)
     passwords.write_text(json.dumps(PASSWORDS))
-    hub = HubProcess(directory, f'[login]\nadmins = ["trainer"]\n{extra}', Path(sys.prefix))
+    hub = HubProcess(
+        directory, f'[login]\nadmins = ["trainer"]\n{extra}', Path(sys.prefix), keys=keys
+    )
     scheduler = scheduler_from({"type": "local", "state": str(state)})
     return Case("local", hub.start(), scheduler, PASSWORDS)
 
 
-def slurm_case(cluster: Any, prefix: Path, config: str = "") -> Case:
+def slurm_case(cluster: Any, prefix: Path, config: str = "", keys: str = "") -> Case:
     """A hub as in production on the test cluster: an unprivileged user, and the helper through sudo."""
     cluster.allow_helper(prefix / "bin" / "shopfloor-helper")
     directory = Path(tempfile.mkdtemp(prefix="shopfloor-hub-"))
@@ -77,6 +79,7 @@ def slurm_case(cluster: Any, prefix: Path, config: str = "") -> Case:
         address=cluster.hub_address,
         user=cluster.state["service_user"],
         config=config,
+        keys=keys,
     )
     scheduler = scheduler_from({"type": "slurm", "conf": cluster.state["slurm_conf"]})
     return Case("slurm", hub.start(), scheduler, cluster.passwords, "gpu01", cluster)

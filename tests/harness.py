@@ -8,6 +8,7 @@ import pwd
 import secrets
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from shopfloor_jobs.tls import client_context
+from shopfloor_spawners.authorities import Authorities
 
 CONFIG = Path(__file__).parents[1] / "hub_config" / "jupyterhub_config.py"
 
@@ -44,8 +47,8 @@ def free_ports(count: int, address: str = "127.0.0.1") -> list[int]:
 class HubProcess:
     """A hub on ``directory/site.toml``; ``prefix`` is the virtualenv that it runs from, ``user`` who runs it.
 
-    ``tables`` is the text of the site file but for ``[hub]``. A service with all rights, whose token the
-    tests use as administrator, is added in jupyterhub_config.d as an administrator would.
+    ``tables`` is the text of the site file but for ``[hub]``, and ``keys`` more of that. A service with all
+    rights, whose token the tests use as administrator, is added in jupyterhub_config.d as an administrator would.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class HubProcess:
         user: str | None = None,
         env: Mapping[str, str] | None = None,
         config: str = "",
+        keys: str = "",
     ):
         self.directory, self.prefix, self.user, self.address = directory, prefix, user, address
         self.port, self.internal_port, self.proxy_port = free_ports(3)
@@ -71,7 +75,7 @@ class HubProcess:
         self.site = directory / "site.toml"
         self.site.write_text(
             f'[hub]\nport = {self.port}\ninternal_address = "{address}"\n'
-            f"internal_port = {self.internal_port}\nproxy_api_port = {self.proxy_port}\n{tables}"
+            f"internal_port = {self.internal_port}\nproxy_api_port = {self.proxy_port}\n{keys}\n{tables}"
         )
         extra = directory / "jupyterhub_config.d"
         extra.mkdir(exist_ok=True)
@@ -94,29 +98,21 @@ class HubProcess:
 
     def start(self) -> HubProcess:
         self.start_hub(wait=False)
-        token_file = self.directory / ".shopfloor" / "proxy.env"
-        wait_until(
-            lambda: token_file.exists() or self.hub.poll() is not None,
-            30,
-            "the proxy's token is made",
-        )
-        assert self.hub.poll() is None, self.log.read_text()[-4000:]
-        name, _, token = token_file.read_text().strip().partition("=")
-        self.proxy = self._spawn(
-            [
-                f"{self.prefix}/bin/configurable-http-proxy",
-                "--ip=127.0.0.1",
-                f"--port={self.port}",
-                "--api-ip=127.0.0.1",
-                f"--api-port={self.proxy_port}",
-                f"--default-target=http://{self.address}:{self.internal_port}",
-                f"--error-target=http://{self.address}:{self.internal_port}/hub/error",
-            ],
-            self.directory / "proxy.log",
-            {name: token},
-        )
+        self.start_proxy()
         self.wait_ready()
         return self
+
+    def context(self) -> ssl.SSLContext | None:
+        """With the hub's own certificate, for the proxy's API; None where nothing is encrypted."""
+        made = Authorities(self.directory / ".shopfloor" / "tls")
+        if not made.directory.exists():
+            return None
+        own = made.key("hub-internal"), made.certificate("hub-internal")
+        return client_context(*own, made.certificate("proxy-api-ca"))
+
+    def start_proxy(self) -> None:
+        command = [f"{self.prefix}/bin/shopfloor", "proxy", "--site", str(self.site)]
+        self.proxy = self._spawn(command, self.directory / "proxy.log", {})
 
     def start_hub(self, wait: bool = True) -> None:
         command = [
@@ -219,6 +215,14 @@ class HubProcess:
         path = f"users/{name}/servers/{server}" if server else f"users/{name}/server"
         body = {} if options is None else {"json": {"user_options": options}}
         return self.api("POST", path, **body)
+
+    def click(self, name: str, options: Any = None) -> None:
+        """Ask for a start as a browser does that does not wait for the answer."""
+        body = {} if options is None else {"json": {"user_options": options}}
+        headers = {"Authorization": f"token {self.admin_token}"}
+        url = f"{self.url}/hub/api/users/{name}/server"
+        with contextlib.suppress(requests.Timeout):
+            requests.post(url, headers=headers, timeout=(5, 0.01), **body)
 
     def stop_server(self, name: str, server: str = "") -> requests.Response:
         path = f"users/{name}/servers/{server}" if server else f"users/{name}/server"

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from shopfloor_jobs.tls import context_for_jupyterhub
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 TIMEOUT = 5.0  # seconds
 NOT_MODIFIED = 304
+CERTIFICATE = ("JUPYTERHUB_SSL_KEYFILE", "JUPYTERHUB_SSL_CERTFILE", "JUPYTERHUB_SSL_CLIENT_CA")
 
 
 class NoHub(Exception):
@@ -23,15 +25,7 @@ class Hub:
     def __init__(self, environment: Mapping[str, str]):
         self.url = environment.get("JUPYTERHUB_API_URL", "")
         self._token = environment.get("JUPYTERHUB_API_TOKEN", "")
-        self._tls = {
-            option: environment[name]
-            for option, name in (
-                ("client_key", "JUPYTERHUB_SSL_KEYFILE"),
-                ("client_cert", "JUPYTERHUB_SSL_CERTFILE"),
-                ("ca_certs", "JUPYTERHUB_SSL_CLIENT_CA"),
-            )
-            if environment.get(name)
-        }
+        self._certificate = [environment.get(name, "") for name in CERTIFICATE]
 
     def __bool__(self) -> bool:
         return bool(self.url)
@@ -51,15 +45,15 @@ class Hub:
         headers = {"Authorization": f"token {self._token}"}
         if etag:
             headers["If-None-Match"] = etag
-        request = HTTPRequest(
-            f"{self.url}/shopfloor/{path}",
-            headers=headers,
-            connect_timeout=TIMEOUT,
-            request_timeout=TIMEOUT,
-            follow_redirects=False,
-            **self._tls,
-        )
         try:
+            request = HTTPRequest(
+                f"{self.url}/shopfloor/{path}",
+                headers=headers,
+                connect_timeout=TIMEOUT,
+                request_timeout=TIMEOUT,
+                follow_redirects=False,
+                ssl_options=context_for_jupyterhub(*self._certificate),
+            )
             answer = await AsyncHTTPClient().fetch(request)
             data = json.loads(answer.body)
         except HTTPClientError as error:

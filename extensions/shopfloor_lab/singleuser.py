@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from shopfloor_jobs.tls import context_for_jupyterhub, server_context
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from tornado.netutil import bind_sockets
 
@@ -23,6 +24,8 @@ from .lean import deferred
 
 with deferred("rfc3987_syntax", "alembic", "alembic.command", "alembic.config", "alembic.script"):
     from jupyter_server.serverapp import ServerApp
+    from jupyterhub.services import auth
+    from jupyterhub.singleuser import extension
     from jupyterhub.singleuser.extension import JupyterHubSingleUser
 
 REPORT_FOR = 600  # seconds that a hub may be away, for example to be restarted
@@ -39,6 +42,10 @@ class BindingServerApp(ServerApp):
         self.port = self._bound[0].getsockname()[1]
 
     def _bind_http_server_tcp(self) -> bool:
+        if self.keyfile and self.certfile and self.client_ca:
+            self.http_server.ssl_options = server_context(
+                self.keyfile, self.certfile, self.client_ca
+            )
         self.http_server.add_sockets(self._bound)
         return True
 
@@ -66,6 +73,7 @@ class ShopfloorSingleUser(JupyterHubSingleUser):
                 "Authorization": f"token {os.environ['JUPYTERHUB_API_TOKEN']}",
                 "Content-Type": "application/json",
             },
+            "ssl_options": self.hub_http_client_opts.get("ssl"),
         }
         client, pause, waited = AsyncHTTPClient(), 0.1, 0.0
         while True:
@@ -123,8 +131,21 @@ def server_arguments(argv: list[str]) -> list[str]:
     return ["--ServerApp.port=0", "--KernelManager.transport=ipc", *root, *argv]
 
 
+def use_own_contexts() -> None:
+    """Let JupyterHub's part of the server make its contexts with ours, for the reasons that stand there.
+
+    Exits where the hub means the server to be encrypted and no certificate has come with the job.
+    """
+    encrypted = os.environ.get("JUPYTERHUB_SERVICE_URL", "").startswith("https:")
+    if encrypted and not os.environ.get("JUPYTERHUB_SSL_CERTFILE"):
+        sys.exit("This job was given no certificate: is shopfloor-helper older than the hub?")
+    for module in (auth, extension):
+        module.make_ssl_context = context_for_jupyterhub
+
+
 def main(argv: list[str] | None = None) -> Any:
     os.umask(0o077)
+    use_own_contexts()
     os.environ["JUPYTER_RUNTIME_DIR"] = str(private_runtime_directory())
     try:
         link_shared_folders(

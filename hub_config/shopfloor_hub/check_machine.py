@@ -14,7 +14,7 @@ from pathlib import Path
 
 from shopfloor_jobs import __version__
 
-from . import environments, passwords, readiness
+from . import check_tls, environments, passwords, readiness
 from .findings import FAIL, OK, WARN, Finding
 from .site import Site
 from .site_tables import Environment
@@ -27,6 +27,7 @@ def findings(site: Site) -> Iterator[Finding]:
     yield from _state(site)
     yield from _ports(site)
     yield from _proxy()
+    yield from check_tls.findings(site, hub_answers(site))
     yield from _login(site)
     for name, one in environments.environments(site).items():
         yield from _environment(site, name, one)

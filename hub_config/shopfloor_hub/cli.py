@@ -1,4 +1,4 @@
-"""The `shopfloor` command: up, check and site-example; each is a module of that name."""
+"""The `shopfloor` command: up, proxy, check and site-example; each is a module of that name."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     for name, words in (
         ("up", "start the proxy and the hub, and keep them running until Ctrl-C"),
+        ("proxy", "run the proxy alone, for a unit of its own beside that of the hub"),
         ("check", "hold the site file against the scheduler and this machine"),
     ):
         verb = verbs.add_parser(name, help=words, description=words)
@@ -55,6 +56,10 @@ def _run(chosen: argparse.Namespace) -> int:
         from . import check
 
         return check.check(loaded)
+    if chosen.verb == "proxy":
+        from . import proxy
+
+        return proxy.run(loaded)
     from . import up
 
     return up.up(loaded, lambda sentence: print(sentence, flush=True))

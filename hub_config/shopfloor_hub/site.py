@@ -94,6 +94,15 @@ class Site(Table):
         return f"http://{bracketed(self.hub.address)}:{self.hub.port}{self.hub.base_url}"
 
     @property
+    def tls(self) -> bool:
+        """Whether what goes between login machine and nodes is encrypted."""
+        return self.scheduler.type == "slurm" if self.hub.tls is None else self.hub.tls
+
+    @property
+    def internal_scheme(self) -> str:
+        return "https" if self.tls else "http"
+
+    @property
     def hub_scheduler(self) -> dict[str, Any]:
         """The configuration of the scheduler for the hub, which acts for other people."""
         if self.scheduler.type == "local":

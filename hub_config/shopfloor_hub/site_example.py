@@ -49,6 +49,7 @@ SAMPLES = {
     "groups.folder": "/shared/team-vision",
     "scheduler.helper": "/opt/shopfloor/bin/shopfloor-helper",
     "login.type": "pam",
+    "hub.tls": True,
     "cpus": 16,
     "memory": "64G",
     "gpus": 2,

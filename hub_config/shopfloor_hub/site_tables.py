@@ -86,7 +86,8 @@ class Hub(Table):
     )
     state: AnyPath = Field(
         Path(".shopfloor"),
-        description="Directory (0700) of database, cookie secret and proxy token; relative to this file.",
+        description="Directory (0700) of database, cookie secret, certificates and proxy token; relative to this"
+        " file.",
     )
     internal_address: str = Field(
         "127.0.0.1",
@@ -95,6 +96,12 @@ class Hub(Table):
     internal_port: Port = Field(8081, description="Port of the hub that compute nodes reach.")
     proxy_api_port: Port = Field(
         8001, description="Port on loopback where the hub tells the proxy its routes."
+    )
+    tls: bool | None = Field(
+        None,
+        description="Encrypts everything between this machine and the nodes, with certificates on both sides. When"
+        " absent: true with Slurm, false with the local scheduler, where all of it stays on loopback. Changed only"
+        " while no server runs.",
     )
     database: str = Field(
         "",

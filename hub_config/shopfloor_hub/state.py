@@ -1,4 +1,4 @@
-"""The state directory: private, and what is made in it once; used by the hub's settings, `up` and `check`."""
+"""The state directory: private, and what is made in it; used by the hub's settings, `up`, the proxy and `check`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 
 from shopfloor_jobs.job import ORIGIN
+from shopfloor_spawners.authorities import Authorities, DamagedError
 
 from .site import Site, SiteError
 
@@ -14,7 +15,10 @@ TOKEN_VARIABLE = "CONFIGPROXY_AUTH_TOKEN"
 
 
 def prepare(site: Site) -> Path:
-    """Make the state directory if need be, readable by its owner only. Raises SiteError with one sentence."""
+    """Make the state directory if need be, readable by its owner only, with the certificates that the site needs.
+
+    Raises SiteError with one sentence.
+    """
     path = site.state
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -24,7 +28,26 @@ def prepare(site: Site) -> Path:
         raise SiteError([f"hub.state: {path} cannot be used: {error.strerror}"]) from error
     if not os.access(path, os.W_OK | os.X_OK):
         raise SiteError([f"hub.state: {path} is not writable for {os.geteuid()} (uid)"])
+    if site.tls:
+        _prepare_certificates(site)
     return path
+
+
+def _prepare_certificates(site: Site) -> None:
+    made = authorities(site)
+    try:
+        made.prepare(site.hub.internal_address)
+    except OSError as error:
+        raise SiteError([f"hub.tls: {made.directory} cannot be used: {error.strerror}"]) from error
+    except DamagedError as error:
+        raise SiteError(
+            [f"hub.tls: {error}; remove {made.directory} to make all anew, while no server runs"]
+        ) from error
+
+
+def authorities(site: Site) -> Authorities:
+    """The certificates between login machine and nodes."""
+    return Authorities(site.state / "tls")
 
 
 def proxy_token(site: Site) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 from shopfloor_jobs.local import Local
 from shopfloor_jobs.scheduler import SchedulerError
 
-from . import children, passwords, readiness, state
+from . import children, passwords, proxy, readiness, state
 from .children import Child
 from .site import Site, bracketed
 from .stopped import Stopped
@@ -158,25 +157,8 @@ def _without_type(config: dict) -> dict:
 
 
 def _proxy(site: Site) -> Child:
-    program = shutil.which("configurable-http-proxy", path=_path())
-    if program is None:
-        raise Stopped(
-            "configurable-http-proxy is missing: `make up` installs it, or npm install -g"
-            " configurable-http-proxy"
-        )
-    hub = f"http://{bracketed(site.hub.internal_address)}:{site.hub.internal_port}"
-    command = [
-        program,
-        f"--ip={site.hub.address}",
-        f"--port={site.hub.port}",
-        "--api-ip=127.0.0.1",
-        f"--api-port={site.hub.proxy_api_port}",
-        f"--default-target={hub}",
-        f"--error-target={hub}{site.hub.base_url}hub/error",
-        "--log-level=warn",
-    ]
-    env = {**_environment(), state.TOKEN_VARIABLE: state.proxy_token(site)}
-    return Child("proxy", command, env, _logs(site) / "proxy.log")
+    env = {**_environment(), **proxy.environment(site)}
+    return Child("proxy", proxy.command(site), env, _logs(site) / "proxy.log")
 
 
 def _hub(site: Site) -> Child:
@@ -208,11 +190,7 @@ def _logs(site: Site) -> Path:
 def _environment() -> dict[str, str]:
     # A hub that an enclosing server or hub started must not take itself for that.
     kept = {key: value for key, value in os.environ.items() if not key.startswith("JUPYTERHUB_")}
-    return {**kept, "PATH": _path()}
-
-
-def _path() -> str:
-    return f"{sys.prefix}/bin{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return {**kept, "PATH": proxy.path()}
 
 
 def _login_page_answers(site: Site) -> bool:

@@ -44,6 +44,7 @@ async def _resume(spawner: ShopfloorSpawner) -> None:
         scopes=["servers!user"],
     )
     client = AsyncHTTPClient()
+    context = spawner.encryption and spawner.encryption.to_hub()
     deadline = asyncio.get_running_loop().time() + GIVE_UP_AFTER
     try:
         while asyncio.get_running_loop().time() < deadline:
@@ -54,7 +55,11 @@ async def _resume(spawner: ShopfloorSpawner) -> None:
                 return  # ended or cancelled meanwhile: starting it now would be a second job
             try:
                 await client.fetch(
-                    url, method="POST", body="", headers={"Authorization": f"token {token}"}
+                    url,
+                    method="POST",
+                    body="",
+                    headers={"Authorization": f"token {token}"},
+                    ssl_options=context,
                 )
             except HTTPClientError as error:
                 if error.code not in (429, 502, 503, 599):

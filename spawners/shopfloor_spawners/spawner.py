@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import ssl
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ from traitlets import Any as AnyTrait
 from traitlets import Bool, Callable, Dict, Float, Integer, List, Unicode, default
 
 from . import endings
+from .encrypted import Encryption
 from .intent import Intent
 from .options import StartRefused, check_form, check_options
 from .progress import is_news, progress_of
@@ -57,6 +59,10 @@ class ShopfloorSpawner(BatchSpawnerBase):
         "",
         help="Hexadecimal digits, at most 8, that begin the tags of this hub's jobs and of no other hub's on the"
         " cluster; living jobs with them that no server means are cancelled. Empty: none are.",
+    ).tag(config=True)
+    certificates = Unicode(
+        "",
+        help="Directory of the certificates between login machine and nodes; empty: nothing is encrypted there.",
     ).tag(config=True)
     arrival_timeout = Float(
         300.0,
@@ -106,6 +112,14 @@ class ShopfloorSpawner(BatchSpawnerBase):
         """The hub's: however many wait, one look answers them."""
         return Watch.of(self.scheduler_config, self.origin).view
 
+    @property
+    def encryption(self) -> Encryption | None:
+        return Encryption.of(self.certificates) if self.certificates else None
+
+    async def create_certs(self) -> dict[str, str]:
+        """None here: each job gets a pair of its own when it is submitted, with its environment."""
+        return {}
+
     def offer(self) -> Offer:
         """What this server's owner may ask for."""
         return self.make_offer(self.user.name, [group.name for group in self.user.orm_user.groups])
@@ -148,8 +162,9 @@ class ShopfloorSpawner(BatchSpawnerBase):
 
     async def _submit(self) -> str:
         # In a task of its own: cancelling the start must not cut sbatch off, whose answer stop() needs.
-        self._submission = asyncio.create_task(self.view.scheduler.submit(self._job()))
         try:
+            job = await self._job()
+            self._submission = asyncio.create_task(self.view.scheduler.submit(job))
             return (await asyncio.shield(self._submission))[0]
         except SubmitRefused as error:
             raise StartRefused(f"The job was not accepted: {error}", "refused") from error
@@ -157,15 +172,19 @@ class ShopfloorSpawner(BatchSpawnerBase):
             message = f"Nothing could be started, for the scheduler does not answer: {error}"
             raise StartRefused(message, "unreachable", status=503) from error
 
-    def _job(self) -> Job:
+    async def _job(self) -> Job:
         assert self.intent is not None
+        files: dict[str, str] = {}
+        if self.encryption:
+            files = await self.encryption.for_job(self.intent.tag, self.intent.request.time)
         return Job(
             tag=self.intent.tag,
             owner=self.user.name,
             kind=KIND,
             request=self.intent.request,
             command=tuple(self.make_command(self.intent.request)),
-            env=self.get_env(),
+            secrets=self.get_env(),
+            files=files,
             title=self.name,
         )
 
@@ -225,7 +244,11 @@ class ShopfloorSpawner(BatchSpawnerBase):
                 seen = await self._look(max_age=0)
         self._commit()
         self.ip, self.port = self.intent.address, self.intent.port
-        return f"http://{self.intent.address}:{self.intent.port}"
+        address = f"{self.intent.address}:{self.intent.port}"
+        if self.encryption is None:
+            return f"http://{address}"
+        self.encryption.expect(self.server, self.intent.tag)
+        return f"https://{address}"
 
     def arrive(self, port: int) -> bool:
         """Take the port that the job's server reported; the caller has checked token and nonce.
@@ -306,7 +329,8 @@ class ShopfloorSpawner(BatchSpawnerBase):
         if self.intent is None or not self.intent.port:
             return await super().get_url()
         url = await self._url_of_arrived() + self.server.base_url
-        while not await _answers(url_path_join(url, "api")):
+        context = self.encryption and self.encryption.to_server(self.intent.tag)
+        while not await _answers(url_path_join(url, "api"), context):
             if await self._is_gone():
                 break
             await self.view.change(1)
@@ -347,14 +371,18 @@ class ShopfloorSpawner(BatchSpawnerBase):
             with suppress(SchedulerError, asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._submission), CLEAN_UP_SECONDS)
         self.cancelling = True
-        cancelling = asyncio.create_task(self._cancel(self.user.name, self.intent))
-        self._background.add(cancelling)
-        cancelling.add_done_callback(self._background.discard)
+        cancelling = self._keep(self._cancel(self.user.name, self.intent))
         if not now:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(cancelling), CLEAN_UP_SECONDS)
 
     _background: ClassVar[set[asyncio.Task[None]]] = set()
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
 
     async def _cancel(self, owner: str, intent: Intent) -> None:
         view, cancelled, again_at = self.view, "", 0.0
@@ -374,6 +402,13 @@ class ShopfloorSpawner(BatchSpawnerBase):
             if not is_open and await view.is_gone(owner, intent.tag, None):
                 break
         view.forget(owner, intent.tag)
+        await self._discard(owner, intent.tag)
+
+    async def _discard(self, owner: str, tag: str) -> None:
+        try:
+            await self.view.scheduler.discard(owner, tag)
+        except SchedulerError as error:
+            self.log.warning("Secrets of %s were not removed: %s", tag, error)
 
     def _submission_is_open(self) -> bool:
         return self._submission is not None and not self._submission.done()
@@ -412,6 +447,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
                 endings.tell(self)
             if self.intent and not self.cancelling:
                 self.view.forget(self.user.name, self.intent.tag)
+                self._keep(self._discard(self.user.name, self.intent.tag))
             self.intent = None
             self._arrived.clear()
 
@@ -427,10 +463,12 @@ class ShopfloorSpawner(BatchSpawnerBase):
         return self.intent.address if self.intent else ""
 
 
-async def _answers(url: str) -> bool:
+async def _answers(url: str, context: ssl.SSLContext | None) -> bool:
     """Whether a server answers there, with whatever status; a busy one accepts connections all the same."""
     try:
-        await AsyncHTTPClient().fetch(url, request_timeout=5, raise_error=False)
+        await AsyncHTTPClient().fetch(
+            url, request_timeout=5, raise_error=False, ssl_options=context
+        )
     except (HTTPClientError, OSError):
         return False
     return True

@@ -10,6 +10,7 @@ import pwd
 import secrets
 import shlex
 import shutil
+import ssl
 import statistics
 import subprocess
 import tempfile
@@ -59,9 +60,16 @@ def status(host: str, port: int, path: str, headers: Mapping[str, str] | None = 
 
 
 def fetch(
-    host: str, port: int, path: str, headers: Mapping[str, str] | None = None
+    host: str,
+    port: int,
+    path: str,
+    headers: Mapping[str, str] | None = None,
+    context: ssl.SSLContext | None = None,
 ) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(host, port, timeout=10)
+    if context:
+        connection = http.client.HTTPSConnection(host, port, timeout=10, context=context)
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=10)
     try:
         connection.request("GET", path, headers=dict(headers or {}))
         answer = connection.getresponse()
@@ -83,6 +91,7 @@ class HubWay:
         self.name, self.hub, self.cluster, self.options = name, hub, cluster, options
         token_file = hub.directory / ".shopfloor" / "proxy.env"
         self._token = token_file.read_text().strip().partition("=")[2]
+        self._context = hub.context()
         self._lock = threading.Lock()
         self._looked, self._routes = 0.0, frozenset[str]()
 
@@ -102,7 +111,9 @@ class HubWay:
         with self._lock:
             if time.monotonic() - self._looked >= interval:
                 headers = {"Authorization": f"token {self._token}"}
-                _, body = fetch("127.0.0.1", self.hub.proxy_port, "/api/routes", headers)
+                _, body = fetch(
+                    "127.0.0.1", self.hub.proxy_port, "/api/routes", headers, self._context
+                )
                 self._routes = frozenset(path.rstrip("/") for path in json.loads(body or "{}"))
                 self._looked = time.monotonic()
             return self._routes

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from shopfloor_hub import cli, state, up
+from shopfloor_hub import cli, proxy, state
 from shopfloor_hub.site import load
 from shopfloor_jobs.job import Job, new_tag
 from shopfloor_jobs.processes import start_ticks
@@ -201,7 +201,7 @@ def test_a_bad_site_file_is_one_sentence(tmp_path):
 
 
 def test_a_missing_proxy_is_one_sentence(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(up, "_path", lambda: str(tmp_path))
+    monkeypatch.setattr(proxy, "path", lambda: str(tmp_path))
     one = Up(tmp_path)
     assert cli.main(["up", "--site", str(one.site)]) == 1
     assert "configurable-http-proxy is missing: `make up` installs it" in capsys.readouterr().err

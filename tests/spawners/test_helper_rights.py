@@ -1,0 +1,66 @@
+"""What the one line of sudoers allows the hub's user: this helper, as these people, and nothing as root."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shopfloor_jobs import __version__
+from shopfloor_jobs.slurm import sudo_command
+
+from tests.cluster.layout import SERVICE_USER
+
+pytestmark = pytest.mark.slurm
+
+
+@pytest.fixture
+def helper(slurm_cluster: Any, software: Path) -> Iterator[str]:
+    path = software / "bin" / "shopfloor-helper"
+    slurm_cluster.allow_helper(path)
+    yield str(path)
+
+
+def as_hub(*command: str) -> subprocess.CompletedProcess[str]:
+    """What the hub's user gets from a command; it has no password to give."""
+    return subprocess.run(
+        ["runuser", "-u", SERVICE_USER, "--", *command],
+        input=json.dumps({"conf": None, "timeout": 5}),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_the_hub_may_run_the_helper_as_a_person(helper: str):
+    done = as_hub(*sudo_command("alice", helper, "version"))
+    assert json.loads(done.stdout)["ok"] == {"version": __version__, "user": "alice"}, done.stderr
+
+
+@pytest.mark.parametrize("account", ["root", "nobody", "daemon", "#0"])
+def test_it_may_not_as_root_nor_as_whoever_is_not_in_the_peoples_group(helper: str, account: str):
+    done = as_hub(*sudo_command(account, helper, "version"))
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert "password is required" in done.stderr
+
+
+@pytest.mark.parametrize("program", ["/bin/sh", "/usr/bin/env", "python"])
+def test_it_may_run_nothing_else_as_a_person(helper: str, program: str):
+    path = str(Path(helper).with_name(program)) if program == "python" else program
+    done = as_hub(*sudo_command("alice", path, "version"))
+    assert done.returncode != 0
+    assert "password is required" in done.stderr
+
+
+def test_the_helper_itself_does_nothing_as_root(helper: str):
+    done = subprocess.run(
+        [helper, "version"], input="{}", capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "it does nothing as root; name a group of people in sudoers" in done.stderr
