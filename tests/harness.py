@@ -83,7 +83,7 @@ class HubProcess:
             f"c.JupyterHub.services = [{{'name': 'tests', 'api_token': {self.admin_token!r}}}]\n"
             "c.JupyterHub.load_roles = [{'name': 'tests', 'services': ['tests'], 'scopes': "
             "['admin:users', 'admin:servers', 'tokens', 'groups', 'list:users', 'read:hub', 'shutdown',"
-            " 'access:servers']}]\n" + config
+            " 'access:servers', 'read:metrics']}]\n" + config
         )
         if user:
             record = pwd.getpwnam(user)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from shopfloor_jobs.accounts import Accounts
 from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.scheduler import Description, SchedulerError, Unreachable, scheduler_from
+from shopfloor_spawners import metrics
 
 from .offer import build
 from .site import Site
@@ -41,7 +42,7 @@ class Offers:
 
     def __init__(self, site: Site):
         self.site = site
-        self.scheduler = scheduler_from(site.hub_scheduler)
+        self.scheduler = metrics.observed(scheduler_from(site.hub_scheduler))
         self._known: Known | None = None
         self._next = self._next_accounts = 0.0
         self._renewal: asyncio.Task[None] | None = None

@@ -1,8 +1,8 @@
 """The few verbs that are done as the person: sudo runs them for the hub, slurm.py runs them in-process on nodes.
 
 A verb takes one JSON object on standard input and prints one on standard output: ``{"ok": …}``,
-``{"refused": "words"}`` or ``{"no_answer": "words"}``. Environment and certificates come in on standard
-input only, so that they are in no command line.
+``{"refused": "words"}`` or ``{"no_answer": "words"}``, each with ``"ran"``, the commands that it took.
+Environment and certificates come in on standard input only, so that they are in no command line.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ import pwd
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,21 @@ from .slurm_text import (
 
 INPUT_LIMIT = 8 * 1024**2  # bytes
 RUNNER_GRACE = 10  # seconds between TERM and KILL of what a command leaves behind
+
+# Each command that was run: its name, how many seconds it took, and "ok", "refused" or "no_answer".
+Ran = list[tuple[str, float, str]]
+_ran: ContextVar[Ran | None] = ContextVar("ran", default=None)
+
+
+@contextmanager
+def recorded() -> Iterator[Ran]:
+    """The commands that :func:`run` runs meanwhile, in threads that are started from here too."""
+    ran: Ran = []
+    before = _ran.set(ran)
+    try:
+        yield ran
+    finally:
+        _ran.reset(before)
 
 
 def slurm_environment(conf: str | None) -> dict[str, str]:
@@ -61,6 +79,22 @@ def run(
 ) -> str:
     """What a Slurm command prints, with ``says`` on standard error. Raises SubmitRefused with its words, or
     Unreachable."""
+    began, outcome = time.monotonic(), "no_answer"
+    try:
+        output = _run(command, conf, timeout, pass_fds, says)
+        outcome = "ok"
+    except SubmitRefused:
+        outcome = "refused"
+        raise
+    finally:
+        if (ran := _ran.get()) is not None:
+            ran.append((command[0], time.monotonic() - began, outcome))
+    return output
+
+
+def _run(
+    command: Sequence[str], conf: str | None, timeout: float, pass_fds: Sequence[int], says: bool
+) -> str:
     try:
         done = subprocess.run(
             list(command),
@@ -246,7 +280,12 @@ VERBS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
 
 
 def answer(verb: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Do a verb and return its answer as the object that goes over the wire."""
+    """Do a verb and return its answer as the object that goes over the wire, with the commands that it ran."""
+    with recorded() as ran:
+        return {**_answer(verb, payload), "ran": ran}
+
+
+def _answer(verb: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     try:
         if "tag" in payload and not TAG.fullmatch(payload["tag"]):
             raise SubmitRefused("tag: it is not a tag of Shopfloor")

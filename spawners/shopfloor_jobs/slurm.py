@@ -9,7 +9,7 @@ import os
 import pwd
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import helper as verbs
@@ -29,8 +29,11 @@ class Slurm:
 
     ``helper`` is the absolute path of ``shopfloor-helper`` as it stands in sudoers; without it, jobs can
     be submitted for the current user only. ``python`` is the interpreter on the nodes that runs the
-    runner; ``timeout`` bounds each command, in seconds.
+    runner; ``timeout`` bounds each command, in seconds. ``observe``, where it is set, is told each command of
+    Slurm's that was run, its seconds, and "ok", "refused" or "no_answer".
     """
+
+    observe: Callable[[str, float, str], None] | None = None
 
     def __init__(
         self,
@@ -124,10 +127,20 @@ class Slurm:
 
     async def _ask(self, command: Sequence[str], timeout: float | None = None) -> str:
         """Run a query as ourselves; whatever goes wrong with one means that nothing is known."""
-        try:
-            return await asyncio.to_thread(verbs.run, command, self.conf, timeout or self.timeout)
-        except SubmitRefused as error:
-            raise Unreachable(str(error)) from error
+        with verbs.recorded() as ran:
+            try:
+                return await asyncio.to_thread(
+                    verbs.run, command, self.conf, timeout or self.timeout
+                )
+            except SubmitRefused as error:
+                raise Unreachable(str(error)) from error
+            finally:
+                self._observed(ran)
+
+    def _observed(self, ran: Sequence[Sequence[Any]]) -> None:
+        if self.observe:
+            for command, seconds, outcome in ran:
+                self.observe(command, seconds, outcome)
 
     async def _act(self, owner: str, verb: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         payload = {**payload, "conf": self.conf, "timeout": self.timeout}
@@ -140,6 +153,7 @@ class Slurm:
             raise SchedulerError(
                 f"no helper is configured, so nothing can be done for {owner}: set scheduler.helper"
             )
+        self._observed(answer.get("ran", ()))
         if "ok" in answer:
             return answer["ok"]
         if "refused" in answer:

@@ -16,6 +16,7 @@ from shopfloor_jobs.scheduler import Scheduler, SchedulerError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import object_session
 
+from . import metrics
 from .ending import Ending, Facts, ending_of
 
 if TYPE_CHECKING:
@@ -100,8 +101,11 @@ def tell(spawner: ShopfloorSpawner) -> None:
     facts = facts_of(spawner, spawner.seen, *(read or ()))
     submitted = spawner.intent.job_id or spawner.seen
     more_follows = bool(submitted) and read is None
-    keep(spawner.orm_spawner, replace(ending_of(facts), more_follows=more_follows))
-    if more_follows:
+    ending = replace(ending_of(facts), more_follows=more_follows)
+    keep(spawner.orm_spawner, ending)
+    if not more_follows:
+        metrics.ended(ending)
+    else:
         task = asyncio.get_running_loop().create_task(_complete(spawner, spawner.intent, facts))
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
@@ -111,6 +115,7 @@ async def _complete(spawner: ShopfloorSpawner, intent: Intent, facts: Facts) -> 
     record, log = await _read(spawner.view.scheduler, facts.owner, intent)
     seen = spawner.view.last_known(facts.owner, facts.tag) or facts.seen
     ending = ending_of(replace(facts, seen=seen, exit=record, log=log))
+    metrics.ended(ending)
     session = object_session(spawner.orm_spawner)
     if session is None:
         return  # the server was removed meanwhile

@@ -22,7 +22,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Callable, Dict, Float, Integer, List, Unicode, default
 
-from . import endings
+from . import endings, metrics
 from .encrypted import Encryption
 from .intent import Intent
 from .options import StartRefused, check_form, check_options
@@ -91,6 +91,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
         super().__init__(*args, **kwargs)
         self._arrived = asyncio.Event()
         self._submission: asyncio.Task[list[str]] | None = None
+        self._clock: metrics.StartClock | None = None
         self._seen: Seen | None = (
             None  # kept when the job is forgotten, so that its end can be told
         )
@@ -154,11 +155,22 @@ class ShopfloorSpawner(BatchSpawnerBase):
             )
             self._commit()
         if not self.intent.job_id:
+            self._clock = metrics.StartClock()
             self.intent.job_id = await self._submit()
+            self._clock.submitted()
             self.job_id = self.intent.job_id
             self._commit()
         await self._wait_for_arrival()
-        return await self._url_of_arrived()
+        url = await self._url_of_arrived()
+        if self._clock:
+            self._clock.reported(self.seen)
+        return url
+
+    def add_poll_callback(self, callback: Any, *args: Any, **kwargs: Any) -> None:
+        # JupyterHub does so once the route is there: people can reach the server now.
+        super().add_poll_callback(callback, *args, **kwargs)
+        if self._clock:
+            self._clock.ready()
 
     async def _submit(self) -> str:
         # In a task of its own: cancelling the start must not cut sbatch off, whose answer stop() needs.

@@ -17,6 +17,8 @@ from shopfloor_jobs.job import Seen
 from shopfloor_jobs.scheduler import SchedulerError, scheduler_from
 from shopfloor_jobs.view import View
 
+from . import metrics
+
 if TYPE_CHECKING:
     from .spawner import ShopfloorSpawner
 
@@ -35,7 +37,8 @@ class Watch:
     _all: dict[str, Watch] = {}
 
     def __init__(self, scheduler_config: Mapping[str, Any], origin: str):
-        self.view: View = View(scheduler_from(scheduler_config))
+        self.view: View = View(metrics.observed(scheduler_from(scheduler_config)))
+        metrics.VIEW.view = self.view
         self.origin = origin
         self._unmeant: dict[str, int] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
