@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from shopfloor_jobs.accounts import Accounts
-from shopfloor_jobs.availability import alternatives
+from shopfloor_jobs.availability import alternatives, fits_now
 from shopfloor_jobs.offer import Offer, hardware
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import Description
@@ -29,30 +29,33 @@ class Outlook:
         self.accounts, self.estimates = accounts, estimates
 
     async def of(self, request: Request) -> dict[str, Any]:
-        """``{"hardware", "cost", "too_dear", "start", "instead"}``; ``start`` as :func:`start_json` has it.
+        """``{"hardware", "cost", "too_dear", "start", "free", "instead"}``; ``start`` as :func:`start_json` has it.
 
-        Raises TooMany.
+        ``free`` is whether the request would fit into what nobody uses: where others wait in line, Slurm's estimate
+        leaves out that it fills gaps (sbatch(1), --test-only), and can be far too late. Raises TooMany.
         """
         account = self.accounts.charged(self.offer.person, request.account)
         estimate = await self.estimates.get(self.offer.person, request)
         left = account.gpu_left if account else None
         start = start_json(estimate)
+        free = fits_now(self.description, request) >= request.nodes
         return {
             "hardware": hardware(request),
             "cost": cost_words(request, account),
             "too_dear": left is not None and gpu_seconds(request) > left,
             "start": start,
-            "instead": [] if start["kind"] == "now" else await self._instead(request),
+            "free": free,
+            "instead": [] if start["kind"] == "now" or free else await self._instead(request),
         }
 
     async def _instead(self, request: Request) -> list[dict[str, Any]]:
-        """The first of what fits into what is free now that the scheduler says would start now."""
+        """The first of what fits into what is free now that the scheduler would take."""
         for other in alternatives(self.offer, self.description, request)[:TRIED]:
             try:
-                estimate = await self.estimates.get(self.offer.person, other)
+                start = start_json(await self.estimates.get(self.offer.person, other))
             except TooMany:
                 return []
-            if start_json(estimate)["kind"] == "now":
+            if start["kind"] in ("now", "later"):
                 return [{"hardware": hardware(other), "values": editable_values(other)}]
         return []
 

@@ -14,6 +14,8 @@ from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.scheduler import SchedulerError
 
 from . import form, help_handler, pages_ended, pages_servers
+from .costs import left_words
+from .offer_handler import SETTING
 from .pages_start import StartHandler
 
 STATIC = Path(__file__).parent / "static"
@@ -60,6 +62,14 @@ class Pages:
     again = staticmethod(pages_servers.again)
     progress = staticmethod(pages_servers.progress)
     utc = staticmethod(pages_servers.utc)
+
+    def left(self, spawner: Any) -> list[str]:
+        """What the person's projects have left, a line each; nothing while the scheduler has not said."""
+        try:
+            known = spawner.user.settings[SETTING].known()
+        except SchedulerError:
+            return []
+        return left_words(known.accounts.of(spawner.user.name))
 
     def ended_today(self, user: Any, offer: Offer | None) -> list[pages_ended.Ended]:
         """How servers of the person ended today, the latest first."""

@@ -76,7 +76,7 @@ def test_what_is_busy_says_when_and_one_click_takes_what_is_free(
     outlook = page.locator("#outlook")
     expect(outlook).to_contain_text(re.compile(r"Starts about \d\d:\d\d, as things stand\."))
     page.screenshot(path=RESULTS / "form-busy.png", full_page=True)
-    page.get_by_role("button", name=re.compile("L40.* starts now: take that")).click()
+    page.get_by_role("button", name=re.compile("L40.* is free now: take that")).click()
     expect(page.locator("#field-gpu_type")).to_have_value("l40")
     expect(outlook).to_contain_text("Starts now.")
 

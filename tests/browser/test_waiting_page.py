@@ -128,6 +128,33 @@ def test_change_asks_again_and_nothing_runs_twice(slurm_hub: Case, page: Page, h
     assert second != first
 
 
+def test_one_click_takes_what_is_free_now_and_nothing_runs_twice(
+    slurm_hub: Case, page: Page, hold_gpus
+):
+    hold_gpus()
+    ask_for_a_gpu(page, slurm_hub)
+    switch = page.get_by_role(
+        "button", name=re.compile(r"^1 L40, 2 CPUs, 3 GB .* is free now: switch$")
+    )
+
+    def offered() -> bool:
+        # What the hub knows of free hardware may be 45 s old.
+        page.reload()
+        page.wait_for_timeout(1500)
+        return switch.is_visible()
+
+    wait_until(offered, 75, "the L40 is offered")
+    picture(page, "waiting-switch")
+    [before] = her_jobs(slurm_hub)
+    switch.click()
+    wait_until(
+        lambda: her_jobs(slurm_hub) not in ([], [before]), 60, "another job of hers is there"
+    )
+    slurm_hub.hub.wait_server(PERSON)
+    hers = [job for job in slurm_hub.cluster.jobs() if job["user"] == PERSON]
+    assert [job["nodes"] for job in hers] == ["gpu02"]
+
+
 def test_a_page_says_when_the_hub_is_away_and_goes_on_when_it_is_back(
     slurm_hub: Case, page: Page, hold_gpus
 ):

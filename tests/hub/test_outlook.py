@@ -91,19 +91,27 @@ def test_a_start_is_now_later_refused_or_unknown(estimate: Estimate, kind: str):
     assert start_json(estimate, now=100)["kind"] == kind
 
 
-async def test_what_would_start_now_is_offered_only_if_the_scheduler_says_so():
+async def test_what_is_free_is_offered_instead_unless_the_scheduler_would_refuse_it():
     now = time.time()
-    outlook = Outlook(
-        OFFER, MACHINE, Accounts({"alice": (VISION,)}), Estimates(Answers(a100=now + 900, l40=now))
-    )
-    answer = await outlook.of(replace(GPU, gpus=1))
+
+    async def outlook(**estimates: float | Exception) -> dict:
+        accounts = Accounts({"alice": (VISION,)})
+        answers = Estimates(Answers(**estimates))
+        return await Outlook(OFFER, MACHINE, accounts, answers).of(replace(GPU, gpus=1))
+
+    answer = await outlook(a100=now + 900, l40=now + 800)
     assert answer["start"]["kind"] == "later"
     assert answer["instead"][0]["values"]["gpu_type"] == "l40"
     assert not answer["too_dear"]
-    waits_too = Outlook(
-        OFFER, MACHINE, Accounts(), Estimates(Answers(a100=now + 900, l40=now + 800))
-    )
-    assert (await waits_too.of(replace(GPU, gpus=1)))["instead"] == []
+    assert not answer["free"]
+    assert (await outlook(a100=now + 900, l40=SubmitRefused("no")))["instead"] == []
+    assert (await outlook(a100=now, l40=now))["instead"] == []
+
+
+async def test_free_hardware_is_told_though_the_scheduler_promises_less():
+    outlook = Outlook(OFFER, MACHINE, Accounts(), Estimates(Answers(l40=time.time() + 3600)))
+    answer = await outlook.of(replace(GPU, gpus=1, gpu_type="l40"))
+    assert (answer["start"]["kind"], answer["free"], answer["instead"]) == ("later", True, [])
 
 
 async def test_one_answer_serves_everybody_who_asks_the_same_and_for_a_while():

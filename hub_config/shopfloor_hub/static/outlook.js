@@ -1,6 +1,7 @@
 /* The start form's outlook: what the choice costs, when it would start, and what would start now instead.
 
-   Asked only when somebody chooses something in a page that is seen: each answer may cost the scheduler a question. */
+   Asked only when somebody chooses something in a page that is seen: each answer may cost the scheduler a question.
+   sendJson is shopfloor.js's. */
 
 "use strict";
 
@@ -19,25 +20,13 @@
 
   const ago = (epoch) => `${Math.max(0, Math.round(Date.now() / 1000 - epoch))} s`;
 
-  async function ask(url, options) {
-    const response = await fetch(url, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-XSRFToken": window.jhdata.xsrf_token },
-      body: JSON.stringify({ user_options: options }),
-    });
-    const body = await response.json().catch(() => ({}));
-    if (!response.ok) {
-      throw new Error(body.message || String(response.status));
-    }
-    return body;
-  }
-
   /** The sentence on a start; `words` are the texts of the page by the kind of answer. */
-  function startWords(start, words) {
+  function startWords({ start, free }, words) {
     if (start.kind === "unknown" && start.asked !== null) {
       return fill(words.unknownSince, { ago: ago(start.asked), at: start.at ? clock(start.at) : "?" });
     }
-    return fill(words[start.kind], { at: start.at ? clock(start.at) : "", why: start.why });
+    const kind = start.kind === "later" && free ? "laterFree" : start.kind;
+    return fill(words[kind], { at: start.at ? clock(start.at) : "", why: start.why });
   }
 
   function outlook(form, place) {
@@ -61,7 +50,7 @@
     };
 
     const show = (answer) => {
-      const parts = [startWords(answer.start, words)];
+      const parts = [startWords(answer, words)];
       if (answer.cost) {
         parts.push(fill(words.cost, answer));
       }
@@ -98,7 +87,7 @@
       asked = key;
       place.setAttribute("aria-busy", "true");
       try {
-        const answer = await ask(words.url, wanted);
+        const answer = await sendJson(words.url, { user_options: wanted });
         if (asked === key) {
           show(answer);
         }
@@ -133,7 +122,7 @@
         return;
       }
       try {
-        const answer = await ask(words.url, { preset: card.dataset.preset });
+        const answer = await sendJson(words.url, { user_options: { preset: card.dataset.preset } });
         const later = answer.start.kind === "later" ? words.cardLater : "";
         card.textContent = later ? fill(later, { at: clock(answer.start.at) }) : card.textContent;
       } catch {

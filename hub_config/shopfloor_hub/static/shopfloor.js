@@ -17,6 +17,20 @@ function showClocks(root) {
   }
 }
 
+/** Post to the hub's API; the answer, or an Error with the hub's own words. */
+async function sendJson(url, data) {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-XSRFToken": window.jhdata.xsrf_token },
+    body: JSON.stringify(data),
+  });
+  const body = await response.json().catch(() => ({}));
+  if (!response.ok) {
+    throw new Error(body.message || String(response.status));
+  }
+  return body;
+}
+
 /** A form is sent once: a second click would only meet an answer that is under way. */
 function sendOnce(form) {
   form.addEventListener("submit", (event) => {

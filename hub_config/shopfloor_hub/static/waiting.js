@@ -97,6 +97,9 @@ function makeShow(page) {
       .join(" · ");
     note(event.detail);
     note(event.trouble);
+    if (event.queues) {
+      page.dispatchEvent(new Event("shopfloor-queues")); // switch.js looks for something that is free
+    }
   };
 }
 
