@@ -109,13 +109,13 @@ def squeue_arguments(mark: str, names: Sequence[str] = ()) -> list[str]:
     """``squeue`` over all jobs, those that ended lately included.
 
     ``mark`` is a random word that opens each line and parts its columns: job names are other people's text
-    and may hold newlines. (The long names of ``--Format`` would cut what is longer than their columns.)
+    and may hold newlines. (The long names of ``--Format`` would cut what is longer than their columns.) The
+    header line proves that ``squeue`` did answer, even when there is no job.
     """
     only = [f"--name={','.join(names)}"] if names else []
     return [
         "squeue",
         "--all",  # hidden partitions too: what is not shown would be taken for gone
-        "--noheader",
         "--array",
         "--states=all",
         *only,
@@ -133,8 +133,12 @@ def parse_squeue(output: str, mark: str, addresses: Mapping[str, str] | None = N
 
     Everybody's waiting jobs are read, for they make a job's place in line.
     """
+    header, *lines = output.splitlines() or [""]
+    # An error printed as a success, or nothing at all, must not look like a cluster without jobs.
+    if not output.endswith("\n") or header.split(mark)[:2] != ["", "JOBID"]:
+        raise ValueError(f"squeue printed {header[:200]!r} where its header belongs")
     seen, line_up = [], []
-    for line in output.splitlines():
+    for line in lines:
         head, *columns = line.split(mark, len(COLUMNS))
         if len(columns) != len(COLUMNS) or head:
             if mark in line:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from shopfloor_jobs.job import Job, State
+from shopfloor_jobs.job import Job, Seen, State
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.slurm import sudo_command, sudo_words
 from shopfloor_jobs.slurm_text import (
@@ -31,7 +31,15 @@ def line(*columns: str) -> str:
     return MARK + MARK.join(columns)
 
 
+HEADER = line(
+    "JOBID", "USER", "STATE", "REASON", "NODELIST", "PARTITION", "SUBMIT_TIME", "START_TIME", "END_TIME", "PRIORITY",
+    "NAME",
+)  # fmt: skip
 RUNNING = line("17", "alice", "RUNNING", "None", "gpu01", "gpu", "100", "110", "7310", "1", TAG)
+
+
+def read(lines: str, addresses: dict[str, str] | None = None) -> list[Seen]:
+    return parse_squeue(f"{HEADER}\n{lines}\n", MARK, addresses)
 
 
 def test_a_request_becomes_sbatchs_options_rounded_up():
@@ -74,7 +82,7 @@ def test_an_environment_may_hold_anything_but_nul():
 
 
 def test_a_job_is_read_with_its_times_and_address():
-    [job] = parse_squeue(RUNNING, MARK, {"gpu01": "10.0.0.5"})
+    [job] = read(RUNNING, {"gpu01": "10.0.0.5"})
     assert (job.id, job.owner, job.tag, job.state) == ("17", "alice", TAG, State.RUNNING)
     assert (job.node, job.address, job.started, job.ends) == ("gpu01", "10.0.0.5", 110.0, 7310.0)
 
@@ -84,25 +92,38 @@ def test_a_job_name_with_newlines_cannot_pretend_to_be_another_job():
     named = line(
         "18", "bob", "PENDING", "None", "", "cpu", "1", "N/A", "N/A", "1", f"x\n{forged}\n{TAG}"
     )
-    assert parse_squeue(f"{named}\n{RUNNING}", MARK) == parse_squeue(RUNNING, MARK)
+    assert read(f"{named}\n{RUNNING}") == read(RUNNING)
 
 
 def test_a_tag_of_somebody_else_is_theirs():
-    [job] = parse_squeue(RUNNING.replace("alice", "mallory"), MARK)
+    [job] = read(RUNNING.replace("alice", "mallory"))
     assert job.owner == "mallory"
 
 
 @pytest.mark.parametrize("garbage", [f"slurm_load_jobs error {MARK}", f"x{MARK}y"])
 def test_garbage_is_no_answer(garbage: str):
     with pytest.raises(ValueError, match="squeue printed"):
-        parse_squeue(garbage, MARK)
+        read(garbage)
+
+
+@pytest.mark.parametrize(
+    "output",
+    ["", "\n", "slurm_load_jobs error: new\n", f"{RUNNING}\n", HEADER, f"{HEADER}\n{RUNNING}"],
+)
+def test_what_has_no_header_or_no_end_is_no_answer(output: str):
+    with pytest.raises(ValueError, match="squeue printed"):
+        parse_squeue(output, MARK)
+
+
+def test_a_header_alone_says_that_there_is_no_job():
+    assert parse_squeue(f"{HEADER}\n", MARK) == []
 
 
 def test_waiting_and_ended_jobs_come_with_words():
     waiting = line("1", "a", "PENDING", "Resources", "", "gpu", "1", "N/A", "N/A", "1", TAG)
     ended = line("2", "a", "OUT_OF_MEMORY", "OutOfMemory", "gpu01", "gpu", "1", "2", "3", "1", TAG)
     strange = line("3", "a", "PENDING", "NewReason", "", "gpu", "1", "N/A", "N/A", "1", TAG)
-    first, second, third = parse_squeue("\n".join((waiting, ended, strange)), MARK)
+    first, second, third = read("\n".join((waiting, ended, strange)))
     assert (first.reason, first.detail) == ("what it needs is in use", "Resources")
     assert (second.state, second.cause) == (State.ENDED, "ran out of memory")
     assert third.reason == "NewReason"
@@ -125,9 +146,9 @@ def test_a_waiting_job_has_its_place_among_everybodys_and_its_expected_start():
             line("9", "x", "RUNNING", "None", "gpu01", "gpu", "1", "2", "3", "100", "runs"),
         ]
     )
-    [job] = parse_squeue(output, MARK)
+    [job] = read(output)
     assert (job.place, job.expected, job.started, job.ends) == (3, 900.0, None, None)
-    [held] = parse_squeue(waiting("1", "gpu", "0", "JobHeldAdmin", TAG), MARK)
+    [held] = read(waiting("1", "gpu", "0", "JobHeldAdmin", TAG))
     assert held.place is None
 
 
