@@ -15,6 +15,7 @@ from tornado import web
 
 from . import jobs_handler
 from .options import check_options
+from .resume import RESUMED_TAG, tag_of
 
 if TYPE_CHECKING:
     from .spawner import ShopfloorSpawner
@@ -80,6 +81,8 @@ class CheckedServerHandler(UserServerAPIHandler):
 
     @needs_scope("start:servers")
     async def post(self, user_name: str, server_name: str = "") -> None:
+        if tag := self.request.headers.get(RESUMED_TAG):
+            self._check_still_meant(user_name, server_name, tag)
         self._check(user_name, self.get_server_json_body()["user_options"])
         await super().post(user_name, server_name)
 
@@ -97,11 +100,15 @@ class CheckedServerHandler(UserServerAPIHandler):
     @needs_scope("delete:servers")
     async def delete(self, user_name: str, server_name: str = "") -> None:
         user = self.find_user(user_name)
-        spawner = user.spawners.get(server_name) if user else None
+        known = user is not None and server_name in user.orm_spawners
+        spawner = user.spawners[server_name] if known else None
         if spawner is not None and spawner.active and not (spawner.seen and not spawner.seen.alive):
             spawner.ended_by = self.current_user.name
+        if spawner is not None and spawner.is_to_resume:
+            # JupyterHub sees nothing to stop, but it would be started again in a moment.
+            await spawner.give_up()
         # JupyterHub cannot stop a server whose check it has not finished: it answers with a bare 500.
-        if spawner is not None and spawner.pending == "check":
+        elif spawner is not None and spawner.pending == "check":
             ending = asyncio.ensure_future(spawner.end_check())
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(ending), self.slow_stop_timeout)
@@ -109,6 +116,12 @@ class CheckedServerHandler(UserServerAPIHandler):
                 self.set_status(202)  # it goes on, as JupyterHub's own slow stops do
                 return
         await super().delete(user_name, server_name)
+
+    def _check_still_meant(self, user_name: str, server_name: str, tag: str) -> None:
+        user = self.find_user(user_name)
+        found = user.orm_spawners.get(server_name) if user else None
+        if found is None or tag_of(found) != tag:
+            raise web.HTTPError(409, "the server was cancelled meanwhile")
 
     def _check(self, user_name: str, options: Any) -> None:
         user = self.find_user(user_name)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .spawner import ShopfloorSpawner
 
 GIVE_UP_AFTER = 300  # seconds
+RESUMED_TAG = "X-Shopfloor-Tag"  # a start that goes on with the job of this tag, and makes no other
 _tasks: dict[str, asyncio.Task[None]] = {}
 
 
@@ -51,15 +52,12 @@ async def _resume(spawner: ShopfloorSpawner) -> None:
             await asyncio.sleep(0.5)
             if spawner.user.spawners.get(spawner.name) is spawner:
                 continue  # the restart check of this server has not ended yet
-            if not _still_meant(spawner, tag):
+            if tag_of(spawner.orm_spawner) != tag:
                 return  # ended or cancelled meanwhile: starting it now would be a second job
             try:
+                headers = {"Authorization": f"token {token}", RESUMED_TAG: tag}
                 await client.fetch(
-                    url,
-                    method="POST",
-                    body="",
-                    headers={"Authorization": f"token {token}"},
-                    ssl_options=context,
+                    url, method="POST", body="", headers=headers, ssl_options=context
                 )
             except HTTPClientError as error:
                 if error.code not in (429, 502, 503, 599):
@@ -74,10 +72,9 @@ async def _resume(spawner: ShopfloorSpawner) -> None:
         _revoke(spawner, token)
 
 
-def _still_meant(spawner: ShopfloorSpawner, tag: str) -> bool:
-    """Whether the hub's database still holds this very intent."""
-    state = spawner.orm_spawner.state or {}
-    return state.get("shopfloor", {}).get("tag") == tag
+def tag_of(orm_spawner: orm.Spawner) -> str:
+    """The tag of the job that the hub's database holds for a server; empty where it holds none."""
+    return (orm_spawner.state or {}).get("shopfloor", {}).get("tag", "")
 
 
 def _revoke(spawner: ShopfloorSpawner, token: str) -> None:

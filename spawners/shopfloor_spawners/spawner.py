@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from batchspawner.batchspawner import BatchSpawnerBase, JobStatus
+from jupyterhub import orm
 from jupyterhub.utils import url_path_join
 from shopfloor_jobs.job import Job, Seen, State, new_tag
 from shopfloor_jobs.offer import Offer
@@ -309,7 +310,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
         """None while the job lives or nothing is known of it, else 1."""
         if self.intent is None:
             return 1
-        if self.intent.port and self.seen and self.seen.state is State.PENDING:
+        if self.intent.port and await self._waits_again():
             # Its node failed, say: what reported is gone, and the job waits for another place.
             self.intent.port, self.intent.address, self.intent.resumed = 0, "", True
         if self.intent.resumed and not self.intent.port and self.resumable:
@@ -319,6 +320,16 @@ class ShopfloorSpawner(BatchSpawnerBase):
             resume_soon(self)
             return 1
         return 1 if await self._is_gone() else None
+
+    @property
+    def is_to_resume(self) -> bool:
+        """Whether this server was starting when the hub was restarted, and is not yet started again."""
+        pending = bool(self.intent and self.intent.resumed and not self.intent.port)
+        return pending and self.pending in (None, "check", "stop")
+
+    async def _waits_again(self) -> bool:
+        seen = await self._look()
+        return seen is not None and seen.state is State.PENDING
 
     async def query_job_status(self) -> JobStatus:
         """Batchspawner's question, answered from the view."""
@@ -343,7 +354,8 @@ class ShopfloorSpawner(BatchSpawnerBase):
         url = await self._url_of_arrived() + self.server.base_url
         context = self.encryption and self.encryption.to_server(self.intent.tag)
         while not await _answers(url_path_join(url, "api"), context):
-            if await self._is_gone():
+            if await self._is_gone() or await self._waits_again():
+                self.http_timeout = 1  # nothing answers there, so JupyterHub need not wait for it
                 break
             await self.view.change(1)
         return url
@@ -357,6 +369,16 @@ class ShopfloorSpawner(BatchSpawnerBase):
         await self.stop()
         while self.pending == "check":  # noqa: ASYNC110 - JupyterHub tells nobody when it ends
             await asyncio.sleep(0.1)
+
+    async def give_up(self) -> None:
+        """Do not go on with a server that waits to be started again: cancel its job and forget it."""
+        await self.stop(now=True)
+        token = self.intent.api_token if self.intent else ""
+        self.will_resume, self.intent = False, None
+        session = object_session(self.orm_spawner)
+        if token and (found := orm.APIToken.find(session, token)) is not None:
+            session.delete(found)
+        self._commit()
 
     async def progress(self) -> AsyncGenerator[dict[str, Any], None]:
         """Events for the waiting page, one for each change."""
