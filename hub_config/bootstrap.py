@@ -51,9 +51,11 @@ class Failed(Exception):
 def main(arguments):
     verb, rest = arguments[0], arguments[1:]
     os.chdir(ROOT)
-    set_up(with_tests=verb in ("test", "bench", "lint"))
+    set_up(with_tests=verb in ("test", "faults", "bench", "lint"))
     if verb == "test":
         return test(rest)
+    if verb == "faults":
+        return faults()
     if verb == "bench":
         return bench(rest)
     if verb == "lint":
@@ -317,6 +319,13 @@ def test(arguments):
     if left_out:
         say("left out: the tests marked {}".format(", ".join(left_out)))
     return status
+
+
+def faults():
+    if not re.fullmatch(r"\d*", os.environ.get("TIMES", "")):
+        raise Failed("TIMES={} is not possible: a whole number".format(os.environ["TIMES"]))
+    install_debian_packages()
+    return subprocess.run([str(BIN / "python"), "-m", "tests.faults"]).returncode
 
 
 def install_debian_packages():

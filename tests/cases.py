@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,17 +68,31 @@ def local_case(directory: Path, extra: str = "", keys: str = "") -> Case:
     return Case("local", hub.start(), scheduler, PASSWORDS)
 
 
-def slurm_case(cluster: Any, prefix: Path, config: str = "", keys: str = "") -> Case:
-    """A hub as in production on the test cluster: an unprivileged user, and the helper through sudo."""
-    cluster.allow_helper(prefix / "bin" / "shopfloor-helper")
+def slurm_case(
+    cluster: Any,
+    prefix: Path,
+    config: str = "",
+    extra: str = "",
+    helper: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    keys: str = "",
+) -> Case:
+    """A hub as in production on the test cluster: an unprivileged user, and the helper through sudo.
+
+    ``config`` is added to JupyterHub's configuration, ``keys`` to ``[hub]`` in the site file and ``extra`` to its end; ``helper`` stands in for
+    the installed one, and ``env`` is the hub's beside its usual environment.
+    """
+    helper = helper or prefix / "bin" / "shopfloor-helper"
+    cluster.allow_helper(helper)
     directory = Path(tempfile.mkdtemp(prefix="shopfloor-hub-"))
     directory.chmod(0o711)
     hub = HubProcess(
         directory,
-        tables(cluster, prefix),
+        tables(cluster, prefix, helper) + extra,
         prefix,
         address=cluster.hub_address,
         user=cluster.state["service_user"],
+        env=env,
         config=config,
         keys=keys,
     )

@@ -163,6 +163,11 @@ class HubProcess:
         self.hub.send_signal(signal.SIGKILL)
         self.hub.wait(10)
 
+    def crash(self) -> None:
+        """``kill -9`` of the hub and of everything that it runs, such as the helper: as when the machine fails."""
+        os.killpg(self.hub.pid, signal.SIGKILL)
+        self.hub.wait(10)
+
     def stop_hub(self) -> None:
         """What ``systemctl stop`` does."""
         self.hub.terminate()
@@ -211,10 +216,13 @@ class HubProcess:
             self.api("POST", f"users/{name}", expect=201)
         return self.api("POST", f"users/{name}/tokens", expect=201, json={}).json()["token"]
 
-    def start_server(self, name: str, options: Any = None, server: str = "") -> requests.Response:
+    def start_server(
+        self, name: str, options: Any = None, server: str = "", token: str | None = None
+    ) -> requests.Response:
+        """``token`` is whose start it is; the administrator's by default."""
         path = f"users/{name}/servers/{server}" if server else f"users/{name}/server"
         body = {} if options is None else {"json": {"user_options": options}}
-        return self.api("POST", path, **body)
+        return self.api("POST", path, token, **body)
 
     def click(self, name: str, options: Any = None) -> None:
         """Ask for a start as a browser does that does not wait for the answer."""
@@ -224,9 +232,11 @@ class HubProcess:
         with contextlib.suppress(requests.Timeout):
             requests.post(url, headers=headers, timeout=(5, 0.01), **body)
 
-    def stop_server(self, name: str, server: str = "") -> requests.Response:
+    def stop_server(
+        self, name: str, server: str = "", token: str | None = None
+    ) -> requests.Response:
         path = f"users/{name}/servers/{server}" if server else f"users/{name}/server"
-        return self.api("DELETE", path)
+        return self.api("DELETE", path, token)
 
     def server(self, name: str, server: str = "") -> dict[str, Any] | None:
         """The hub's model of a server, state included; None when there is none."""

@@ -15,6 +15,7 @@ from . import accounts, cgroups, daemons, network, people, registry, requirement
 from .errors import ClusterError
 from .layout import NODES, PARTITIONS, ROOT, SERVICE_USER, Layout
 from .processes import wait_until
+from .slurm_conf import Settings
 
 _JOB_FIELDS = {"id": "%i", "user": "%u", "state": "%T", "partition": "%P", "nodes": "%N"}
 
@@ -24,7 +25,7 @@ class Cluster:
 
     `name` is chosen when None. `say` is told what is being waited for. A cluster belongs to the
     process that started it, and the next start on this machine removes it if that process died,
-    unless it is `detached`.
+    unless it is `detached`. `settings` are the values of slurm.conf that tests choose.
     """
 
     def __init__(
@@ -32,10 +33,12 @@ class Cluster:
         name: str | None = None,
         *,
         detached: bool = False,
+        settings: Settings | None = None,
         say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._name = name
         self._detached = detached
+        self._settings = settings or Settings()
         self._say = say
         self._layout: Layout | None = None
         # Tells this cluster from a later one of the same name.
@@ -115,7 +118,7 @@ class Cluster:
         self._say("making networks, cgroups and an empty database")
         network.build(layout)
         cgroups.build(layout)
-        daemons.prepare(layout)
+        daemons.prepare(layout, self._settings)
         for each in daemons.login_node(layout):
             self._say(f"waiting for {each.name}")
             each.start(layout)

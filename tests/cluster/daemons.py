@@ -19,11 +19,11 @@ from .service import Service
 ENTER_NODE = Path(__file__).with_name("enter_node.py")
 
 
-def prepare(layout: Layout) -> None:
+def prepare(layout: Layout, settings: slurm_conf.Settings) -> None:
     """Write every file that the daemons read: configuration, keys, device nodes, empty database."""
     for path in (layout.etc, layout.logs, layout.pids, layout.run / "state", layout.run / "spool"):
         path.mkdir()
-    _write(layout.slurm_conf, slurm_conf.slurm_conf(layout))
+    _write(layout.slurm_conf, slurm_conf.slurm_conf(layout, settings))
     _write(layout.etc / "gres.conf", slurm_conf.gres_conf(layout))
     _write(layout.etc / "cgroup.conf", slurm_conf.cgroup_conf())
     _write(layout.etc / "slurmdbd.conf", slurm_conf.slurmdbd_conf(layout), 0o600)

@@ -10,8 +10,8 @@ from .layout import SERVICE_USER
 from .people import TEAM_FOLDER, TEAM_GROUP
 
 
-def tables(cluster: Cluster, prefix: Path) -> str:
-    """All of the site file but ``[hub]``; ``prefix`` is where the software is installed."""
+def tables(cluster: Cluster, prefix: Path, helper: Path | None = None) -> str:
+    """All of the site file but ``[hub]``; ``prefix`` is where the software is installed, its helper too by default."""
     return f"""
 [site]
 name = "Test cluster"
@@ -19,7 +19,7 @@ name = "Test cluster"
 [scheduler]
 type = "slurm"
 conf = "{cluster.state["slurm_conf"]}"
-helper = "{prefix}/bin/shopfloor-helper"
+helper = "{helper or prefix / "bin" / "shopfloor-helper"}"
 
 [login]
 admins = ["trainer"]

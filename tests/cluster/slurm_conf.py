@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from .layout import NODES, PARTITIONS, Layout, Node
 
 GPU_MINUTES = 12000
 SHORT_QOS_MINUTES = 30
 
 
-def slurm_conf(layout: Layout) -> str:
+@dataclass(frozen=True)
+class Settings:
+    """What a test may want otherwise than usual.
+
+    ``slurmd_timeout`` is how long a node may be silent, in seconds; ``cpus`` what every node claims to have
+    (0: what the layout says); with ``preemption``, a QOS whose ``Preempt`` names another takes its jobs' places.
+    """
+
+    slurmd_timeout: int = 60
+    cpus: int = 0
+    preemption: bool = False
+
+
+def slurm_conf(layout: Layout, settings: Settings) -> str:
     """slurm.conf, the same file for controller, nodes and commands."""
     run = layout.run
-    nodes = "\n".join(_node(layout, node) for node in NODES)
+    nodes = "\n".join(_node(layout, node, settings.cpus or node.cpus) for node in NODES)
+    preemption = "PreemptType=preempt/qos\nPreemptMode=CANCEL\n" if settings.preemption else ""
     partitions = "\n".join(_partition(name) for name in PARTITIONS)
     return f"""\
 ClusterName={layout.slurm_name}
@@ -46,7 +62,7 @@ JobAcctGatherFrequency=task=5
 
 # A failure is noticed while a person or a test still looks.
 SlurmctldTimeout=30
-SlurmdTimeout=60
+SlurmdTimeout={settings.slurmd_timeout}
 MessageTimeout=10
 KillWait=10
 MinJobAge=300
@@ -63,7 +79,7 @@ PriorityCalcPeriod=1
 PriorityWeightQOS=10000
 PriorityWeightAge=1000
 PriorityWeightFairshare=1000
-
+{preemption}
 AccountingStorageType=accounting_storage/slurmdbd
 # slurmdbd calls back at the address that slurmctld came from, and that one listens only there.
 AccountingStorageHost={layout.hub_address}
@@ -80,11 +96,11 @@ SlurmdParameters=config_overrides
 """
 
 
-def _node(layout: Layout, node: Node) -> str:
+def _node(layout: Layout, node: Node, cpus: int) -> str:
     gres = f" Gres=gpu:{node.gpu_type}:{node.gpus}" if node.gpus else ""
     return (
         f"NodeName={node.name} NodeHostname={node.name} NodeAddr={layout.address(node)} "
-        f"CPUs={node.cpus} Sockets=1 CoresPerSocket={node.cpus} ThreadsPerCore=1 "
+        f"CPUs={cpus} Sockets=1 CoresPerSocket={cpus} ThreadsPerCore=1 "
         f"RealMemory={node.memory}{gres} State=UNKNOWN"
     )
 

@@ -1,0 +1,161 @@
+"""``make faults``: runs the rows of the fault table many times, goes on where it was cut, prints what it found.
+
+A round is one pytest run, with a cluster of its own, of the rows that still lack a run; recorder.py writes down
+each result. Results lie in ``.faults/``, of one commit only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import recorder
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / ".faults"
+A_MINUTE, LONG_TIMES = 60, 3  # rows that need a minute or more are run at most so often
+INTERRUPTED = 2  # pytest's exit status
+SOURCES = ("hub_config", "spawners", "extensions/shopfloor_lab", "tests", "pyproject.toml")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One test of the table; ``times`` is how often it shall run."""
+
+    id: str
+    row: int
+    what: str
+    times: int
+
+
+def rows(found: Sequence[dict[str, Any]], times: int, only: str) -> list[Row]:
+    """The chosen rows, in the table's order. ``only``: ``1-6,8``, or a pattern (re) on what and name; empty: all."""
+    chosen = [
+        Row(
+            one["id"],
+            one["row"],
+            one["what"],
+            min(times, LONG_TIMES) if one["seconds"] >= A_MINUTE else times,
+        )
+        for one in found
+        if _is_chosen(one, only)
+    ]
+    return sorted(chosen, key=lambda row: row.row)
+
+
+def _is_chosen(one: dict[str, Any], only: str) -> bool:
+    if re.fullmatch(r"[\d,-]+", only):
+        spans = (part.partition("-") for part in only.split(",") if part)
+        return any(int(low) <= one["row"] <= int(high or low) for low, _, high in spans)
+    return re.search(only, f"{one['what']} {one['id']}") is not None
+
+
+def table(chosen: Sequence[Row], results: Sequence[dict[str, Any]]) -> str:
+    """Row, what, runs, failures, and the median of the seconds."""
+    lines = [f"{'row':>3}  {'runs':>4}  {'fail':>4}  {'median s':>8}  what"]
+    for row in chosen:
+        mine = [one for one in results if one["id"] == row.id]
+        seconds = sorted(one["seconds"] for one in mine)
+        median = f"{seconds[len(seconds) // 2]:.1f}" if seconds else "-"
+        failures = sum(one["failed"] for one in mine)
+        lines.append(f"{row.row:>3}  {len(mine):>4}  {failures:>4}  {median:>8}  {row.what}")
+    return "\n".join(lines)
+
+
+def missing(chosen: Sequence[Row], results: Sequence[dict[str, Any]]) -> list[str]:
+    """Ids of the rows that have fewer runs than they shall."""
+    return [row.id for row in chosen if _runs(row, results) < row.times]
+
+
+def _runs(row: Row, results: Sequence[dict[str, Any]]) -> int:
+    return sum(one["id"] == row.id for one in results)
+
+
+def main() -> int:
+    times, only = int(os.environ.get("TIMES") or 1), os.environ.get("ONLY") or ""
+    file = results_file(fresh=bool(os.environ.get("FRESH")))
+    chosen = rows(collect(), times, only)
+    if not chosen:
+        print(f"faults: no row is meant by ONLY={only}")
+        return 2
+    if results := recorder.read(file):
+        print(f"faults: going on from {len(results)} results; FRESH=1 starts anew", flush=True)
+    while ids := missing(chosen, recorder.read(file)):
+        before = len(recorder.read(file))
+        status = run_round(ids, file)
+        if status == INTERRUPTED or len(recorder.read(file)) == before:
+            print("faults: cut off; the same command goes on from here")
+            break
+    results = recorder.read(file)
+    print(table(chosen, results))
+    done = not missing(chosen, results)
+    failed = any(one["failed"] for one in results if one["id"] in {row.id for row in chosen})
+    return 0 if done and not failed else 1
+
+
+def results_file(fresh: bool) -> Path:
+    """Where the results of this very source are written; what another one gave is removed, as with ``fresh``."""
+    RESULTS.mkdir(exist_ok=True)
+    file, of = RESULTS / "results.jsonl", RESULTS / "source"
+    source = _source()
+    if fresh or not of.exists() or of.read_text() != source:
+        file.unlink(missing_ok=True)
+        of.write_text(source)
+    return file
+
+
+def _source() -> str:
+    """A digest of every file that git would take, as it is now."""
+    listing = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *SOURCES],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    total = hashlib.sha256()
+    for name in sorted(set(listing.stdout.split("\0"))):
+        if (ROOT / name).is_file():
+            total.update(f"{name}\0".encode() + (ROOT / name).read_bytes())
+    return total.hexdigest()
+
+
+def collect() -> list[dict[str, Any]]:
+    """All fault tests. Raises SystemExit with pytest's words when they cannot be collected."""
+    with tempfile.NamedTemporaryFile() as listed:
+        command = [*pytest_command(), "--collect-only", "-q", "tests/faults"]
+        environment = {**os.environ, recorder.LIST: listed.name}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(done.stdout + done.stderr)
+        return json.loads(Path(listed.name).read_text())
+
+
+def run_round(ids: Sequence[str], file: Path) -> int:
+    """One run of pytest; its exit status. Ctrl-C ends it in order, and us afterwards."""
+    command = [*pytest_command(), "-q", *ids]
+    environment = {**os.environ, recorder.RESULTS: str(file)}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment)
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.wait()  # the terminal has told it as well
+        return INTERRUPTED
+
+
+def pytest_command() -> list[str]:
+    # Long rows are left out by pyproject.toml, which an own -m takes the place of.
+    return [sys.executable, "-m", "pytest", "-p", "tests.faults.recorder", "-m", "fault"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

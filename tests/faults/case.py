@@ -1,0 +1,60 @@
+"""A hub on a cluster where things can go wrong, and the people who use it; conftest.py makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tests.cases import Case
+from tests.cluster.cluster import Cluster
+from tests.harness import HubProcess
+
+from .commands import Commands
+from .person import Person
+
+
+@dataclass
+class Faults:
+    """Everything that a fault test acts on."""
+
+    case: Case
+    commands: Commands
+    people: dict[str, Person] = field(default_factory=dict)
+
+    @property
+    def hub(self) -> HubProcess:
+        return self.case.hub
+
+    @property
+    def cluster(self) -> Cluster:
+        return self.case.cluster
+
+    def person(self, name: str) -> Person:
+        """Logged in; the same for the whole module."""
+        if name not in self.people:
+            self.people[name] = Person(self.hub, name, self.case.passwords.get(name, ""))
+        return self.people[name]
+
+    def order(self, name: str, what: str) -> None:
+        """Tell a person's stub servers what to do, such as ``hold`` or ``eat``."""
+        path = self.case.home(name) / ".stub"
+        path.mkdir(exist_ok=True)
+        (path / what).touch()
+
+    def take_back(self, name: str, what: str) -> None:
+        (self.case.home(name) / ".stub" / what).unlink(missing_ok=True)
+
+    def job_id(self, name: str, server: str = "") -> str:
+        """The id of a server's job as the hub's database has it; empty while it has none."""
+        found = self.hub.server(name, server) or {}
+        return ((found.get("state") or {}).get("shopfloor") or {}).get("job_id", "")
+
+    def running(self, name: str, server: str = "", **options: str) -> str:
+        """Start a server and wait until it is ready; the id of its job."""
+        self.person(name).start(server, **{"preset": "stub", **options})
+        self.hub.wait_server(name, server)
+        return self.job_id(name, server)
+
+    def restart_hub(self) -> None:
+        """``kill -9``, and what systemd does then."""
+        self.hub.kill_hub()
+        self.hub.start_hub()

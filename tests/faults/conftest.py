@@ -1,0 +1,135 @@
+"""Fixtures of the fault tests: a cluster with short clocks, a hub whose commands can be given faults, people."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.cases import end_case, slurm_case
+from tests.cluster.cluster import Cluster
+from tests.cluster.slurm_conf import Settings
+from tests.harness import wait_until
+
+from .case import Faults
+from .commands import Commands
+
+STUB = Path(__file__).with_name("stub_server.py")
+SHORT = Settings(slurmd_timeout=10, cpus=64, preemption=True)
+
+SITE = """
+[limits]
+named_servers = 12
+
+[environments.stub]
+path = "{stub}"
+
+[environments.missing]
+path = "/nowhere"
+
+[environments.broken]
+path = "{broken}"
+
+[[presets]]
+name = "stub"
+cpus = 1
+memory = "100M"
+time = "1h"
+partition = "cpu"
+environment = "stub"
+
+[[presets]]
+name = "lab"
+cpus = 1
+memory = "512M"
+time = "1h"
+partition = "cpu"
+environment = "jupyterlab"
+"""
+
+# Held before JupyterHub calls the spawner, so before anything is stored of the job.
+HOLD_BEFORE_INTENT = """
+async def hold_before_intent(spawner):
+    import asyncio, pathlib
+    moment = pathlib.Path("{directory}/before-intent")
+    while moment.exists():
+        moment.with_suffix(".held").touch()
+        await asyncio.sleep(0.05)
+
+c.Spawner.pre_spawn_hook = hold_before_intent
+"""
+
+
+@pytest.fixture(scope="session")
+def fault_cluster() -> Iterator[Cluster]:
+    with Cluster(settings=SHORT) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def fault_hub(fault_cluster: Cluster, software: Path) -> Iterator[Faults]:
+    directory = fault_cluster.layout.run / f"faults-{os.urandom(4).hex()}"
+    commands = Commands(directory, software / "bin" / "shopfloor-helper")
+    programs = {
+        "stub": STUB.read_text(),
+        "broken": "#!/usr/bin/python3 -IS\nimport does_not_exist\n",
+    }
+    for name, text in programs.items():
+        program = directory / name / "bin" / "shopfloor-singleuser"
+        program.parent.mkdir(parents=True)
+        program.write_text(text)
+        program.chmod(0o755)
+    case = slurm_case(
+        fault_cluster,
+        software,
+        config=HOLD_BEFORE_INTENT.format(directory=directory),
+        extra=SITE.format(stub=directory / "stub", broken=directory / "broken"),
+        helper=commands.helper,
+        env={"PATH": f"{commands.bin}:{software}/bin:/usr/bin:/bin:/usr/sbin:/sbin"},
+    )
+    yield Faults(case, commands)
+    end_case(case)
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def faults(fault_hub: Faults) -> Iterator[Faults]:
+    """The module's hub; afterwards nobody's server runs and nobody's stub has orders."""
+    yield fault_hub
+    hub = fault_hub.hub
+    if hub.hub.poll() is not None:
+        hub.start_hub()
+    users = hub.api("GET", "users").json()
+    for user in users:
+        shutil.rmtree(fault_hub.case.home(user["name"]) / ".stub", ignore_errors=True)
+    with ThreadPoolExecutor(8) as pool:
+        for user in users:
+            for server in user["servers"]:
+                pool.submit(hub.stop_server, user["name"], server)
+    fault_hub.case.cancel_all()
+    wait_until(
+        lambda: not any(user["servers"] for user in hub.api("GET", "users").json()),
+        60,
+        "no server is left",
+        pause=0.3,
+    )
+
+
+@pytest.fixture
+def full_cpu_node(faults: Faults) -> Iterator[Callable[[], None]]:
+    """Somebody else's job holds all of cpu01; call it to end that job."""
+    cluster = faults.cluster
+    command = ["sbatch", "--parsable", "-p", "cpu", "--mem=0", "--time=30", "--wrap=sleep 900"]
+    blocker = cluster.run(command, user="dave", check=True).stdout.strip()
+    wait_until(lambda: cluster.job_state(blocker) == "RUNNING", 30, "the blocking job runs")
+
+    def free() -> None:
+        cluster.run(["scancel", blocker])
+        cluster.wait_for_job(blocker)
+
+    yield free
+    free()

@@ -1,0 +1,89 @@
+#!/usr/bin/python3 -IS
+"""A server that starts in no time: it binds, really arrives and answers, but there is no Lab in it.
+
+Run as ``bin/shopfloor-singleuser`` of the environment ``stub``, so that a hundred fit on this machine. Files
+in ``~/.stub`` say what goes wrong: ``hold`` (it does not report while the file is there), ``eat`` (it takes memory
+without end) and ``clock`` (seconds that its clock is ahead). ``GET`` answers with the job's tag.
+"""
+
+import http.server
+import json
+import os
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+FINAL = (400, 403, 409, 413)
+ORDERS = Path(os.environ["HOME"]) / ".stub"
+
+
+class Server(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET
+    daemon_threads = True
+    request_queue_size = 64
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        text = os.environ["SHOPFLOOR_TAG"].encode()
+        self.send_response(200)
+        self.send_header("X-JupyterHub-Version", "6.1.1")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_):
+        pass
+
+
+def report(port):
+    """Tell the hub our port until it answers for good; False when it does not want us."""
+    body = json.dumps({"port": port, "nonce": os.environ["SHOPFLOOR_NONCE"]}).encode()
+    headers = {
+        "Authorization": f"token {os.environ['JUPYTERHUB_API_TOKEN']}",
+        "Content-Type": "application/json",
+    }
+    while True:
+        url = os.environ["SHOPFLOOR_ARRIVAL_URL"]
+        request = urllib.request.Request(url, body, headers, method="POST")
+        try:
+            urllib.request.urlopen(request, timeout=10).close()
+        except urllib.error.HTTPError as error:
+            print("The hub answered the report with", error.code, flush=True)
+            if error.code in FINAL:
+                return False
+        except OSError as error:
+            print("The hub did not take the report:", error, flush=True)
+        else:
+            return True
+        time.sleep(0.3)
+
+
+def eat():
+    eaten = []
+    while True:
+        eaten.append(b"x" * 10_000_000)
+
+
+def main():
+    # Only the report and the answers need the clock; the kernel's stays everybody's.
+    server = Server(("0.0.0.0", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    while (ORDERS / "hold").exists():
+        time.sleep(0.05)
+    if not report(server.server_port):
+        sys.exit(1)
+    print("The hub knows that this server listens", flush=True)
+    while not (ORDERS / "eat").exists():
+        time.sleep(0.2)
+    eat()
+
+
+if __name__ == "__main__":
+    main()
