@@ -79,8 +79,8 @@ def slurm_case(
 ) -> Case:
     """A hub as in production on the test cluster: an unprivileged user, and the helper through sudo.
 
-    ``config`` is added to JupyterHub's configuration, ``keys`` to ``[hub]`` in the site file and ``extra`` to its end; ``helper`` stands in for
-    the installed one, and ``env`` is the hub's beside its usual environment.
+    ``config`` is added to JupyterHub's configuration, ``keys`` to ``[hub]`` in the site file and ``extra`` to its
+    end; ``helper`` stands in for the installed one, and ``env`` is the hub's beside its usual environment.
     """
     helper = helper or prefix / "bin" / "shopfloor-helper"
     cluster.allow_helper(helper)

@@ -114,6 +114,11 @@ class HubProcess:
         command = [f"{self.prefix}/bin/shopfloor", "proxy", "--site", str(self.site)]
         self.proxy = self._spawn(command, self.directory / "proxy.log", {})
 
+    def kill_proxy(self) -> None:
+        """``kill -9`` of the proxy and of what it runs."""
+        os.killpg(self.proxy.pid, signal.SIGKILL)
+        self.proxy.wait(10)
+
     def start_hub(self, wait: bool = True) -> None:
         command = [
             f"{self.prefix}/bin/jupyterhub",

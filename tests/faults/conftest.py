@@ -51,6 +51,16 @@ partition = "cpu"
 environment = "jupyterlab"
 """
 
+BROKEN = """\
+#!/usr/bin/python3 -IS
+import os
+for number in range(40):
+    print("line", number, "of a program that tells too much")
+secrets = os.environ["JUPYTERHUB_API_TOKEN"], os.environ["SHOPFLOOR_NONCE"]
+print("token={} nonce={}".format(*secrets), flush=True)
+import does_not_exist
+"""
+
 # Held before JupyterHub calls the spawner, so before anything is stored of the job.
 HOLD_BEFORE_INTENT = """
 async def hold_before_intent(spawner):
@@ -74,10 +84,7 @@ def fault_cluster() -> Iterator[Cluster]:
 def fault_hub(fault_cluster: Cluster, software: Path) -> Iterator[Faults]:
     directory = fault_cluster.layout.run / f"faults-{os.urandom(4).hex()}"
     commands = Commands(directory, software / "bin" / "shopfloor-helper")
-    programs = {
-        "stub": STUB.read_text(),
-        "broken": "#!/usr/bin/python3 -IS\nimport does_not_exist\n",
-    }
+    programs = {"stub": STUB.read_text(), "broken": BROKEN}
     for name, text in programs.items():
         program = directory / name / "bin" / "shopfloor-singleuser"
         program.parent.mkdir(parents=True)
@@ -104,8 +111,8 @@ def faults(fault_hub: Faults) -> Iterator[Faults]:
     if hub.hub.poll() is not None:
         hub.start_hub()
     users = hub.api("GET", "users").json()
-    for user in users:
-        shutil.rmtree(fault_hub.case.home(user["name"]) / ".stub", ignore_errors=True)
+    for name in fault_hub.people:
+        shutil.rmtree(fault_hub.case.home(name) / ".stub", ignore_errors=True)
     with ThreadPoolExecutor(8) as pool:
         for user in users:
             for server in user["servers"]:

@@ -10,6 +10,7 @@ import http.server
 import json
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -42,7 +43,21 @@ class Answer(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def report(port):
+def contexts():
+    """For who comes to us and for whom we go to; both None where nothing is encrypted."""
+    own = os.environ.get("JUPYTERHUB_SSL_CERTFILE"), os.environ.get("JUPYTERHUB_SSL_KEYFILE")
+    made = []
+    for protocol in (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT):
+        context = ssl.SSLContext(protocol) if all(own) else None
+        if context:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_cert_chain(*own)
+            context.load_verify_locations(os.environ["JUPYTERHUB_SSL_CLIENT_CA"])
+        made.append(context)
+    return made
+
+
+def report(port, context):
     """Tell the hub our port until it answers for good; False when it does not want us."""
     body = json.dumps({"port": port, "nonce": os.environ["SHOPFLOOR_NONCE"]}).encode()
     headers = {
@@ -53,7 +68,7 @@ def report(port):
         url = os.environ["SHOPFLOOR_ARRIVAL_URL"]
         request = urllib.request.Request(url, body, headers, method="POST")
         try:
-            urllib.request.urlopen(request, timeout=10).close()
+            urllib.request.urlopen(request, timeout=10, context=context).close()
         except urllib.error.HTTPError as error:
             print("The hub answered the report with", error.code, flush=True)
             if error.code in FINAL:
@@ -73,11 +88,16 @@ def eat():
 
 def main():
     # Only the report and the answers need the clock; the kernel's stays everybody's.
+    to_us, from_us = contexts()
     server = Server(("0.0.0.0", 0), Answer)
+    if to_us:
+        server.socket = to_us.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     while (ORDERS / "hold").exists():
         time.sleep(0.05)
-    if not report(server.server_port):
+    if not report(server.server_port, from_us):
         sys.exit(1)
     print("The hub knows that this server listens", flush=True)
     while not (ORDERS / "eat").exists():
