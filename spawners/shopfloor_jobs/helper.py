@@ -65,6 +65,7 @@ def slurm_environment(conf: str | None) -> dict[str, str]:
         if key in ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ") or key == "SLURM_CONF"
     }
     environment["SLURM_TIME_FORMAT"] = "%s"
+    environment["SLURM_BITSTR_LEN"] = "0"  # the tasks of an array are printed to the last one
     if conf:
         environment["SLURM_CONF"] = conf
     return environment

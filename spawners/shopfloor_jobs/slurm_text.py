@@ -110,13 +110,13 @@ def squeue_arguments(mark: str, names: Sequence[str] = ()) -> list[str]:
 
     ``mark`` is a random word that opens each line and parts its columns: job names are other people's text
     and may hold newlines. (The long names of ``--Format`` would cut what is longer than their columns.) The
-    header line proves that ``squeue`` did answer, even when there is no job.
+    header line proves that ``squeue`` did answer, even when there is no job. An array that waits is one line
+    (somebody's may have a hundred thousand tasks), of any length by SLURM_BITSTR_LEN (see helper.py).
     """
     only = [f"--name={','.join(names)}"] if names else []
     return [
         "squeue",
         "--all",  # hidden partitions too: what is not shown would be taken for gone
-        "--array",
         "--states=all",
         *only,
         f"--format={mark}" + mark.join(COLUMNS),
@@ -149,13 +149,14 @@ def parse_squeue(output: str, mark: str, addresses: Mapping[str, str] | None = N
         state = STATES.get(code, State.ENDED)
         waits = state is State.PENDING
         if waits and not any(word in reason for word in NOT_IN_LINE):
-            line_up.append((partition, -_number(priority), _number(job_id.split("_")[0]), job_id))
+            array = job_id.split("_")[0]
+            line_up.append((partition, -_number(priority), _number(array), array))
         if not TAG.fullmatch(name):
             continue
         node = first_node(nodes)
-        seen.append(
+        seen += [
             Seen(
-                id=job_id,
+                id=one,
                 tag=name,
                 owner=owner,
                 state=state,
@@ -170,9 +171,31 @@ def parse_squeue(output: str, mark: str, addresses: Mapping[str, str] | None = N
                 ends=None if waits else _epoch(ends),
                 expected=_epoch(started) if waits else None,
             )
-        )
+            for one in task_ids(job_id)
+        ]
     places = _places(line_up)
-    return [replace(job, place=places.get(job.id)) for job in seen]
+    return [
+        replace(job, place=places.get(job.id.split("_")[0])) if job.state is State.PENDING else job
+        for job in seen
+    ]
+
+
+def task_ids(job_id: str) -> list[str]:
+    """The ids in one line of ``squeue``: ``17``, ``17_3``, or all of an array that waits, ``17_[0-2,5%2]``."""
+    array, bracket, rest = job_id.partition("_[")
+    if not bracket:
+        return [job_id]
+    found = []
+    for part in rest.rstrip("]").split("%")[0].split(","):
+        first, _, last = part.partition("-")
+        last, _, step = last.partition(":")
+        if not first.isdigit() or (last and not last.isdigit()):
+            raise ValueError(f"squeue printed the array {job_id[:200]!r}")
+        found += [
+            f"{array}_{index}"
+            for index in range(int(first), int(last or first) + 1, int(step or 1))
+        ]
+    return found
 
 
 def _places(line_up: list[tuple[str, int, int, str]]) -> dict[str, int]:

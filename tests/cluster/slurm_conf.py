@@ -14,19 +14,21 @@ SHORT_QOS_MINUTES = 30
 class Settings:
     """What a test may want otherwise than usual.
 
-    ``slurmd_timeout`` is how long a node may be silent, in seconds; ``cpus`` what every node claims to have
-    (0: what the layout says); with ``preemption``, a QOS whose ``Preempt`` names another takes its jobs' places.
+    ``slurmd_timeout`` is how long a node may be silent, in seconds; ``cpus`` and ``memory`` (MiB) what every node
+    claims to have (0: what the layout says); with ``preemption``, a QOS whose ``Preempt`` names another takes its
+    jobs' places.
     """
 
     slurmd_timeout: int = 60
     cpus: int = 0
+    memory: int = 0
     preemption: bool = False
 
 
 def slurm_conf(layout: Layout, settings: Settings) -> str:
     """slurm.conf, the same file for controller, nodes and commands."""
     run = layout.run
-    nodes = "\n".join(_node(layout, node, settings.cpus or node.cpus) for node in NODES)
+    nodes = "\n".join(_node(layout, node, settings) for node in NODES)
     preemption = "PreemptType=preempt/qos\nPreemptMode=CANCEL\n" if settings.preemption else ""
     partitions = "\n".join(_partition(name) for name in PARTITIONS)
     return f"""\
@@ -96,12 +98,13 @@ SlurmdParameters=config_overrides
 """
 
 
-def _node(layout: Layout, node: Node, cpus: int) -> str:
+def _node(layout: Layout, node: Node, settings: Settings) -> str:
+    cpus, memory = settings.cpus or node.cpus, settings.memory or node.memory
     gres = f" Gres=gpu:{node.gpu_type}:{node.gpus}" if node.gpus else ""
     return (
         f"NodeName={node.name} NodeHostname={node.name} NodeAddr={layout.address(node)} "
         f"CPUs={cpus} Sockets=1 CoresPerSocket={cpus} ThreadsPerCore=1 "
-        f"RealMemory={node.memory}{gres} State=UNKNOWN"
+        f"RealMemory={memory}{gres} State=UNKNOWN"
     )
 
 

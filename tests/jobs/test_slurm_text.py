@@ -21,6 +21,7 @@ from shopfloor_jobs.slurm_text import (
     request_arguments,
     sbatch_arguments,
     squeue_arguments,
+    task_ids,
 )
 
 TAG = "shopfloor-server-0123456789abcdef"
@@ -150,6 +151,18 @@ def test_a_waiting_job_has_its_place_among_everybodys_and_its_expected_start():
     assert (job.place, job.expected, job.started, job.ends) == (3, 900.0, None, None)
     [held] = read(waiting("1", "gpu", "0", "JobHeldAdmin", TAG))
     assert held.place is None
+
+
+def test_an_array_that_waits_is_one_line_and_each_of_its_tasks_a_job():
+    waiting = line(
+        "17_[0-1,4%2]", "x", "PENDING", "Resources", "", "gpu", "1", "N/A", "N/A", "5", TAG
+    )
+    others = line("9_[0-99999]", "x", "PENDING", "Priority", "", "gpu", "1", "N/A", "N/A", "9", "y")
+    jobs = parse_squeue(f"{HEADER}\n{waiting}\n{others}\n", MARK)
+    assert [(job.id, job.place) for job in jobs] == [("17_0", 2), ("17_1", 2), ("17_4", 2)]
+    assert task_ids("17_[0-6:3]") == ["17_0", "17_3", "17_6"]
+    with pytest.raises(ValueError, match="the array"):
+        task_ids("17_[0-...]")
 
 
 def test_the_query_asks_for_every_job_and_its_columns_can_be_told_apart():
