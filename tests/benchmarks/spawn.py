@@ -41,6 +41,7 @@ from tests.cluster.people import PEOPLE
 from tests.software import ensure_software
 
 SHOPFLOOR, STOCK, SRUN, SBATCH = "shopfloor", "batchspawner", "srun", "sbatch"
+CLEAR = "unencrypted"  # Shopfloor with tls = false, where it is asked for
 INTERVAL, BURST_INTERVAL = 0.02, 0.1  # seconds between two looks whether a server answers
 PATIENCE, BURST_PATIENCE = 90, 300  # seconds after which a start counts as failed
 NAMED_SERVERS = 5  # of one person, in Shopfloor's default limits
@@ -69,6 +70,9 @@ class Results:
             f"ratio_burst{burst}": ratio(many.get(SHOPFLOOR), many.get(SBATCH)),
             f"ratio_burst{burst}_batchspawner": ratio(many.get(SHOPFLOOR), many.get(STOCK)),
         }
+        if CLEAR in self.single:
+            found["ratio_single_tls"] = ratio(single.get(SHOPFLOOR), single.get(CLEAR))
+            found[f"ratio_burst{burst}_tls"] = ratio(many.get(SHOPFLOOR), many.get(CLEAR))
         found |= {f"{way}_s": rounded(seconds) for way, seconds in single.items()}
         found |= {f"{way}_burst{burst}_s": rounded(seconds) for way, seconds in many.items()}
         found["failed"] = self.failed.get(SHOPFLOOR, 0)
@@ -166,7 +170,7 @@ def run(ways: dict[str, Way], rounds: int, burst: int, burst_rounds: int) -> Res
             seconds = measure(f"Round {number}", way, alone, INTERVAL, PATIENCE, results)
             results.single.setdefault(name, []).append(seconds)
     for number in range(1, burst_rounds + 1):
-        for name in (SHOPFLOOR, STOCK, SBATCH):
+        for name in (one for one in (SHOPFLOOR, CLEAR, STOCK, SBATCH) if one in ways):
             label = f"{burst} at once, {number}"
             seconds = measure(
                 label, ways[name], places(burst), BURST_INTERVAL, BURST_PATIENCE, results
@@ -184,22 +188,28 @@ def load() -> str:
 
 
 @contextlib.contextmanager
-def four_ways(cluster: Cluster, prefix: Path) -> Iterator[dict[str, Way]]:
-    """Both hubs running on the cluster, and the floors beside them; stops what it started."""
+def all_ways(cluster: Cluster, prefix: Path, clear: bool) -> Iterator[dict[str, Way]]:
+    """The hubs running on the cluster, and the floors beside them; stops what it started.
+
+    ``clear`` adds a hub of ours that encrypts nothing.
+    """
     with contextlib.ExitStack() as stack:
-        case = slurm_case(cluster, prefix)
-        stack.callback(end_case, case)
+        ours = {SHOPFLOOR: slurm_case(cluster, prefix)}
+        stack.callback(end_case, ours[SHOPFLOOR])
+        if clear:
+            ours[CLEAR] = slurm_case(cluster, prefix, keys="tls = false")
+            stack.callback(end_case, ours[CLEAR])
         stock = stock_hub(cluster, prefix)
         stack.callback(shutil.rmtree, stock.directory)
         stack.callback(stock.stop)
         stack.callback(remove_stock_logs)
-        for hub in (case.hub, stock):
+        for hub in (*(case.hub for case in ours.values()), stock):
             for person in PEOPLE:
                 if person.accounts:
                     hub.add_user(person.name)
         asked = {"cpus": CPUS, "memory": f"{MEMORY_MB}M", "time": f"{MINUTES}m"}
         yield {
-            SHOPFLOOR: HubWay(SHOPFLOOR, case.hub, cluster, asked),
+            **{name: HubWay(name, case.hub, cluster, asked) for name, case in ours.items()},
             SRUN: Floor(SRUN, cluster, prefix),
             SBATCH: Floor(SBATCH, cluster, prefix),
             # Stock batchspawner's request stands in its configuration; of the options only the partition changes.
@@ -223,6 +233,11 @@ def main() -> int:
     parser.add_argument(
         "--burst-rounds", type=int, default=1, help="bursts of each way (default 1)"
     )
+    parser.add_argument(
+        "--clear",
+        action="store_true",
+        help="also without encryption between hub and nodes, to tell its cost",
+    )
     chosen = parser.parse_args()
     people = sum(bool(person.accounts) for person in PEOPLE)
     most = min(capacity(), people * (1 + NAMED_SERVERS))
@@ -234,7 +249,7 @@ def main() -> int:
     try:
         requirements.check()
         prefix = ensure_software()
-        with Cluster(say=say) as cluster, four_ways(cluster, prefix) as ways:
+        with Cluster(say=say) as cluster, all_ways(cluster, prefix, chosen.clear) as ways:
             results = run(ways, chosen.rounds, chosen.burst, chosen.burst_rounds)
             slurm_start = ways[SBATCH].slurm_start()
     except ClusterError as error:
