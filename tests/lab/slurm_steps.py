@@ -17,6 +17,7 @@ from shopfloor_jobs.offer import Offer, Partition, Preset
 from shopfloor_jobs.request import Request
 from shopfloor_lab.clusters import connect
 from shopfloor_lab.clusters.listing import Clusters
+from shopfloor_lab.hub import Hub
 
 GB = 1024**3
 LIMITS = {"cpus": 8, "memory": 4 * GB, "nodes": 1, "time": 7200}
@@ -69,12 +70,22 @@ def compute() -> dict[str, Any]:
         }
 
 
+class Peer(Hub):
+    """No hub to ask, only the address of one, by which a node finds its own."""
+
+    host = ""
+
+    def __init__(self, host: str):
+        super().__init__({})
+        self.host = host
+
+
 async def main(conf: str, peer: str, verb: str, *arguments: str) -> None:
     async def get() -> Offer:
         return offer(conf)
 
     environment = {**os.environ, "JUPYTERHUB_API_TOKEN": "secret"}
-    lab = Clusters(Path.home(), get, environment, peer)
+    lab = Clusters(Path.home(), get, environment, Peer(peer))
     print(json.dumps(await step(lab, verb, list(arguments))))
 
 
