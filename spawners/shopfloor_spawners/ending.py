@@ -193,6 +193,10 @@ def _by_the_runner(facts: Facts) -> Told | None:
     if facts.was_ready:
         if cause == "ended by itself":
             return "finished", f"Shut down from inside JupyterLab at {AT}.", "", {}
+        if idle := re.fullmatch(r"ended after (.+) without work", cause):
+            # The idle rule's words (shopfloor_jobs.idle), which Lab left in the exit record.
+            step = "Before that, JupyterLab asks whether to keep it: one click does."
+            return "idle", f"Ended at {AT} after {idle[1]} without work.", step, {}
         step = "Look at its last lines, then start it again; if it ends again, get help."
         return "failed", f"JupyterLab ended at {AT}: {_clause(cause)}.", step, {}
     step = "Its last lines say why. Try other software, or get help."
