@@ -184,6 +184,8 @@ def test_a_missing_command_is_named(hub: HubProcess, alice: Browser):
 
 
 def test_nobody_else_gets_the_bundle(hub: HubProcess, alice: Browser):
+    hub.start_server("alice", {"environment": "missing"})
+    newest(alice, "the command /nonexistent/bin/shopfloor-singleuser was not found")
     _, page = alice.open("/hub/home")
     [path, *_] = [link["href"] for link in page.all("a") if link.text == "Download"]
     assert alice.get(hub.url + path).headers["Content-Type"] == "application/zip"
