@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Error, Page, sync_playwright
+from playwright.sync_api import Error, Page, expect, sync_playwright
 
 from tests.cases import Case
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "test-results"
 EXECUTABLE = "/usr/bin/chromium"
+WAIT_MS = 30_000
 SIZE = {"width": 1400, "height": 900}
 # Root has no sandbox; the rest keeps a browser that is not asked from talking to its makers.
 ARGUMENTS = [
@@ -38,7 +39,8 @@ def window(case: Case, story: str, person: str, java_script: bool = True) -> Ite
         context = browser.new_context(
             viewport=SIZE, java_script_enabled=java_script, reduced_motion="reduce"
         )
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(WAIT_MS)
+        expect.set_options(timeout=WAIT_MS)
         page = context.new_page()
         console: list[str] = []
         page.on("console", lambda message: console.append(f"{message.type}: {message.text}"))

@@ -3,6 +3,9 @@
 "use strict";
 
 const RETRY_MS = 2000;
+// The hub sends an empty line every 8 s. An EventSource does not tell of them, and a proxy may keep a connection open
+// behind which no hub is any more: so the stream is read here, and silence means that it is lost.
+const SILENCE_MS = 20000;
 const ELAPSED_MS = 5000;
 
 /** Seconds as people say them: "12 min", "1 h 5 min". */
@@ -148,66 +151,116 @@ function makeTell(button) {
     });
 }
 
+/** The events of a stream, as they come. Ends with the stream; throws when it cannot be had, or falls silent. */
+async function* readEvents(url) {
+  const silence = new AbortController();
+  let timer = null;
+  const heard = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => silence.abort(), SILENCE_MS);
+  };
+  heard();
+  try {
+    const response = await fetch(url, { cache: "no-store", signal: silence.signal });
+    if (!response.ok) {
+      throw new Error(`${response.status} ${response.statusText}`);
+    }
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) {
+        return;
+      }
+      heard();
+      const lines = (text + value).split("\n");
+      text = lines.pop();
+      for (const line of lines.filter((one) => one.startsWith("data:"))) {
+        yield JSON.parse(line.slice("data:".length));
+      }
+    }
+  } finally {
+    clearTimeout(timer);
+    silence.abort();
+  }
+}
+
 function waitingPage(page) {
   const show = makeShow(page);
   const tell = makeTell(page.querySelector("#waiting-tell"));
   const leaving = () => page.querySelector("[data-stop]:disabled") !== null;
   const lost = page.querySelector("#waiting-lost");
-  let lostSince = null;
-  let waking = null;
+  let goesOn = false;
 
-  const connect = () => {
-    const events = new EventSource(page.dataset.progress);
-    events.onopen = () => {
-      lostSince = null;
-      showTime(lost, null);
-    };
-    events.onmessage = async (message) => {
-      const event = JSON.parse(message.data);
-      if (event.ready || event.failed) {
-        events.close();
-        // After Cancel and Change their own answer leads on from here.
-        if (!leaving()) {
-          await tell(Boolean(event.ready));
-          // What comes next, Lab or what went wrong, is the hub's to say.
-          window.location.reload();
-        }
-      } else if (event.stage) {
-        // Without a stage it is JupyterHub's own line, which says less than the page did.
-        show(event);
-      }
-    };
-    // The browser asks again by itself after some errors, but never after an answer such as 400 or 503.
-    events.onerror = () => {
-      events.close();
-      if (!leaving()) {
-        lostSince ??= Date.now() / 1000;
-        retry();
-      }
-    };
+  const goOn = () => {
+    goesOn = true;
+    window.location.reload();
   };
 
+  /** Takes an event; false after the last one, for what comes next, Lab or what went wrong, is the hub's to show. */
+  const onEvent = async (event) => {
+    if (event.ready || event.failed) {
+      // After Cancel and Change their own answer leads on from here.
+      if (!leaving()) {
+        await tell(Boolean(event.ready));
+        goOn();
+      }
+      return false;
+    }
+    if (event.stage) {
+      // Without a stage it is JupyterHub's own line, which says less than the page did.
+      show(event);
+    }
+    return true;
+  };
+
+  const follow = async () => {
+    try {
+      for await (const event of readEvents(page.dataset.progress)) {
+        if (!(await onEvent(event))) {
+          return;
+        }
+      }
+    } catch (error) {
+      // Whatever broke the stream, the page itself is asked next.
+      console.info(error.message);
+    }
+  };
+
+  const pause = () =>
+    new Promise((resolve) => {
+      window.addEventListener("online", resolve, { once: true });
+      setTimeout(resolve, RETRY_MS);
+    });
+
   const answers = () =>
-    fetch(window.location.href, { redirect: "manual", cache: "no-store" }).then(
+    fetch(window.location.href, {
+      redirect: "manual",
+      cache: "no-store",
+      signal: AbortSignal.timeout(SILENCE_MS),
+    }).then(
       (response) => response.type === "opaqueredirect" || response.status < 502,
       () => false,
     );
 
-  const retry = async () => {
-    if (await answers()) {
-      window.location.reload();
+  const run = async () => {
+    await follow();
+    if (goesOn) {
       return;
     }
-    showTime(lost, lostSince);
-    await new Promise((resolve) => {
-      waking = resolve;
-      setTimeout(resolve, RETRY_MS);
-    });
-    await retry();
+    const since = Date.now() / 1000;
+    // A Cancel that fails leaves the page here after all.
+    while (leaving()) {
+      await pause();
+    }
+    while (!(await answers())) {
+      showTime(lost, since);
+      await pause();
+    }
+    goOn();
   };
-  window.addEventListener("online", () => waking?.());
 
-  connect();
+  run();
 }
 
 document.addEventListener("DOMContentLoaded", () => waitingPage(document.querySelector("#waiting")));
