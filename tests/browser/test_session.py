@@ -111,6 +111,15 @@ def test_time_left_and_use_stand_in_the_status_bar(hub: Case):
         expect(details).to_have_count(0)
         expect(item).to_be_focused()
 
+        notebook = lab.new_notebook()
+        # The runner ends a job of this scheduler above its memory, so stay below.
+        notebook.run_cell("held = bytearray(b'x') * (1720 << 20); print('held')")
+        high = item.locator('[data-level="high"]')
+        expect(high).to_have_text(re.compile(r"^Memory 1\.[89]/2 GB$"), timeout=30_000)
+        item.click()
+        expect(details).to_contain_text("of 2 GB; above it this server is ended")
+        lab.page.screenshot(path=RESULTS / "session-memory.png")
+
 
 def test_the_end_is_counted_down_warned_of_once_and_everything_is_saved(hub: Case):
     with lab_of(hub, "bob", "session-minute", "Minute") as lab:
@@ -164,3 +173,12 @@ def test_an_idle_server_warns_is_kept_and_is_not_ended_while_a_cell_runs(hub: Ca
         page.screenshot(path=RESULTS / "session-ended.png")
         assert "answer = 42" in saved_sources(hub, "trainer")
         wait_ended(hub, "trainer", f"ended after {AFTER} s without work")
+        page.get_by_role("link", name="Start again").click()
+        told = page.get_by_text(re.compile(f"^Ended after {AFTER} s without work, at "))
+
+        def told_on_home() -> bool:
+            page.goto(f"{hub.hub.url}/hub/home")
+            return told.is_visible()
+
+        wait_until(told_on_home, 60, "the hub tells of the end on Home", pause=1)
+        page.screenshot(path=RESULTS / "session-home.png")

@@ -15,6 +15,7 @@ from .given import Given
 from .gpus import Gpu, Gpus
 
 CGROUPS = Path("/sys/fs/cgroup")
+OWN_GROUPS = Path("/proc/self/cgroup")
 EXACT_FROM = (
     0.7  # of the limit; below it pages that programs share may count twice, which is much quicker
 )
@@ -88,11 +89,11 @@ class Meter:
         return memory_of(tree, int(asked * EXACT_FROM)), asked
 
 
-def memory_group(slurm_job: str, process: str = "self", root: Path = CGROUPS) -> Path | None:
+def memory_group(slurm_job: str, listed: Path = OWN_GROUPS, root: Path = CGROUPS) -> Path | None:
     """The control group in which Slurm counts the memory of this whole job; None where it does not."""
     if not slurm_job:
         return None
-    for line in Path(f"/proc/{process}/cgroup").read_text().splitlines():
+    for line in listed.read_text().splitlines():
         _, kind, path = line.split(":", 2)
         if kind not in ("", "memory"):
             continue
