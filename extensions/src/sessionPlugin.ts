@@ -153,7 +153,7 @@ export const session: JupyterFrontEndPlugin<void> = {
         void job.touch();
       }
     };
-    for (const kind of ['keydown', 'pointerdown']) {
+    for (const kind of ['keydown', 'pointerdown', 'wheel']) {
       document.addEventListener(kind, touch, { capture: true, passive: true });
     }
     void app.restored.then(() => {

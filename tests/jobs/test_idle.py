@@ -50,8 +50,8 @@ def test_a_job_that_nobody_looked_at_for_hours_is_warned_for_the_whole_time_firs
 
 
 def test_work_between_two_looks_makes_an_older_warning_void():
-    judged = follow(TWO_HOURS, [(0, 6600), (6700, 6700 + 6600)])
-    assert judged[1].ends == 6700 + 7200
+    judged = follow(TWO_HOURS, [(0, 6600), (6700, 9 * HOUR)])
+    assert judged[1] == Idle(State.WARNED, 9 * HOUR + 600, 9 * HOUR)
 
 
 def test_a_warning_takes_at_most_half_of_the_time():

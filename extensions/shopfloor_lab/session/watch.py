@@ -26,7 +26,7 @@ STOOD_STILL = 60.0  # seconds beyond a pause after which this process did not ru
 class Watch:
     """Applies the two rules of shopfloor_jobs, time left and idle, to the job that this server is.
 
-    ``emit`` takes each new description; ``end`` stops the server.
+    ``emit`` takes each new description; ``end`` stops the server. ``clock`` gives seconds that never jump.
     """
 
     def __init__(
@@ -37,14 +37,15 @@ class Watch:
         emit: Callable[[dict[str, Any]], Any],
         end: Callable[[], Any],
         log: logging.Logger | logging.LoggerAdapter[Any],
+        clock: Callable[[], float] = time.monotonic,
     ):
         self.given, self._work, self._meter = given, work, meter
-        self._emit, self._end, self._log = emit, end, log
+        self._emit, self._end, self._log, self._clock = emit, end, log, clock
         self._stops = given.stops
         self._pause = min(LOOK_SECONDS, max(0.2, given.rule.warning / 10))
         self.final = min(FINAL_SECONDS, given.rule.warning / 4)
         self._stamps: dict[str, Any] = {}
-        self._last_work = self._looked = time.monotonic()
+        self._last_work = self._looked = self._clock()
         self._idle = Idle(State.OFF)
         self._use: Use | None = None
         self._measuring: asyncio.Task[Use] | None = None
@@ -92,7 +93,7 @@ class Watch:
     def describe(self) -> dict[str, Any]:
         """What a page shows, in durations only: a browser's clock may be wrong."""
         left = time_left(self._stops, time.time(), self.given.request.time)
-        now = time.monotonic()
+        now = self._clock()
         ends = self._idle.ends
         return {
             "job": self.given.tag,
@@ -115,7 +116,7 @@ class Watch:
         coming = time_left(self._stops, time.time(), self.given.request.time).next_warning
         due = [self._pause, *([coming] if coming else [])]
         if self._idle.ends is not None:
-            due.append(self._idle.ends - time.monotonic())
+            due.append(self._idle.ends - self._clock())
         return max(0.05, min(due))
 
     async def _measure(self) -> None:
@@ -139,15 +140,15 @@ class Watch:
             self._stamps["files"] = self._work.saves().stamp
         for sign in signs:
             if sign.busy or self._stamps.get(sign.what) != sign.stamp:
-                self._last_work = time.monotonic()
+                self._last_work = self._clock()
             if sign.stamp is not None:
                 self._stamps[sign.what] = sign.stamp
 
     def _is_final(self) -> bool:
-        return self._idle.ends is not None and self._idle.ends - time.monotonic() <= self.final
+        return self._idle.ends is not None and self._idle.ends - self._clock() <= self.final
 
     def _judge(self) -> Idle:
-        now = time.monotonic()
+        now = self._clock()
         if now - self._looked > self._pause + STOOD_STILL:
             self._last_work = now
         self._looked = now
@@ -157,7 +158,7 @@ class Watch:
         if idle.state is self._idle.state:
             return
         signs = "; ".join(map(str, self._work.signs(self._use)))
-        quiet = time.monotonic() - self._last_work
+        quiet = self._clock() - self._last_work
         self._log.info(
             "Idle rule: %s after %.0f s without work (%s)", idle.state.value, quiet, signs
         )
