@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.cases import Case, end_case, local_case
 from tests.harness import wait_until
 
-from .chromium import RESULTS, window
+from .chromium import RESULTS, ROOT, window
 from .hub_pages import HubPages
 from .lab_pages import Lab, Notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 AFTER, WARNING = 14, 7  # seconds
+IN_DOCS = ("session-warning", "session-idle", "session-memory")
 SITE = f"""\
 [idle]
 after = "{AFTER}s"
@@ -50,6 +53,13 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     case = local_case(tmp_path_factory.mktemp("session"), SITE)
     yield case
     end_case(case)
+
+
+def shoot(page: Page, name: str) -> None:
+    """Leave a picture in the results, and on demand those that the docs show there."""
+    page.screenshot(path=RESULTS / f"{name}.png")
+    if os.environ.get("SHOPFLOOR_SCREENSHOT") and name in IN_DOCS:
+        shutil.copyfile(RESULTS / f"{name}.png", ROOT / "docs" / f"{name}.png")
 
 
 @contextmanager
@@ -104,7 +114,7 @@ def test_time_left_and_use_stand_in_the_status_bar(hub: Case):
         details = lab.page.get_by_role("dialog", name="Time left and use")
         expect(details).to_contain_text(re.compile(r"Memory[\d.]+ of 2 GB"))
         expect(details).to_contain_text("Closing the tab does not stop it.")
-        lab.page.screenshot(path=RESULTS / "session-use.png")
+        shoot(lab.page, "session-use")
         lab.page.keyboard.press("Tab")
         expect(details.get_by_role("button", name="Save all")).to_be_focused()
         lab.page.keyboard.press("Escape")
@@ -118,7 +128,7 @@ def test_time_left_and_use_stand_in_the_status_bar(hub: Case):
         expect(high).to_have_text(re.compile(r"^Memory 1\.[89]/2 GB$"), timeout=30_000)
         item.click()
         expect(details).to_contain_text("of 2 GB; above it this server is ended")
-        lab.page.screenshot(path=RESULTS / "session-memory.png")
+        shoot(lab.page, "session-memory")
 
 
 def test_the_end_is_counted_down_warned_of_once_and_everything_is_saved(hub: Case):
@@ -135,7 +145,7 @@ def test_the_end_is_counted_down_warned_of_once_and_everything_is_saved(hub: Cas
         expect(left).to_have_attribute("data-level", "high")
         save_all = warning.get_by_role("button", name="Save all")
         save_all.hover()  # returns when it no longer moves
-        page.screenshot(path=RESULTS / "session-warning.png")
+        shoot(page, "session-warning")
         save_all.click()
         expect(page.locator(".Toastify__toast", has_text="Saved 1 document.")).to_be_visible()
         assert "answer = 42" in saved_sources(hub, "bob")
@@ -153,7 +163,7 @@ def test_an_idle_server_warns_is_kept_and_is_not_ended_while_a_cell_runs(hub: Ca
             ),
             timeout=30_000,
         )
-        page.screenshot(path=RESULTS / "session-idle.png")
+        shoot(page, "session-idle")
         shown = line.inner_text()
         expect(line).not_to_have_text(shown)
         page.get_by_role("button", name="Keep it").click()
@@ -170,7 +180,7 @@ def test_an_idle_server_warns_is_kept_and_is_not_ended_while_a_cell_runs(hub: Ca
         expect(line).to_be_visible(timeout=30_000)
         ended = page.get_by_text(f"This server ended after {AFTER} s without work")
         expect(ended.first).to_be_attached(timeout=30_000)
-        page.screenshot(path=RESULTS / "session-ended.png")
+        shoot(page, "session-ended")
         assert "answer = 42" in saved_sources(hub, "trainer")
         wait_ended(hub, "trainer", f"ended after {AFTER} s without work")
         page.get_by_role("link", name="Start again").click()
@@ -181,4 +191,4 @@ def test_an_idle_server_warns_is_kept_and_is_not_ended_while_a_cell_runs(hub: Ca
             return told.is_visible()
 
         wait_until(told_on_home, 60, "the hub tells of the end on Home", pause=1)
-        page.screenshot(path=RESULTS / "session-home.png")
+        shoot(page, "session-home")
