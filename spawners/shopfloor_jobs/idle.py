@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from .fields import show_seconds
 
-_CAUSE = re.compile(r"ended after [\w ]{1,40} without work")
 AFTER, WARNING = "SHOPFLOOR_IDLE_AFTER", "SHOPFLOOR_IDLE_WARNING"
 
 
@@ -47,11 +45,6 @@ class Rule:
     def from_environment(cls, environment: Mapping[str, str]) -> Rule:
         """The rule in a job's environment; none there is OFF. Raises ValueError for what is no number."""
         return cls(float(environment.get(AFTER) or 0), float(environment.get(WARNING) or 0))
-
-
-def is_idle_end(cause: str) -> bool:
-    """Whether the cause in an exit record is :attr:`Rule.cause`, that of any rule."""
-    return _CAUSE.fullmatch(cause) is not None
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ def test_an_idle_server_warns_is_kept_and_is_not_ended_while_a_cell_runs(hub: Ca
         assert "answer = 42" in saved_sources(hub, "trainer")
         wait_ended(hub, "trainer", f"ended after {AFTER} s without work")
         page.get_by_role("link", name="Start again").click()
-        told = page.get_by_text(re.compile(f"^Ended after {AFTER} s without work, at "))
+        told = page.get_by_text(re.compile(rf"^Ended at \S+ after {AFTER} s without work\."))
 
         def told_on_home() -> bool:
             page.goto(f"{hub.hub.url}/hub/home")
