@@ -15,6 +15,7 @@ from jupyterhub.objects import Server
 from jupyterhub.proxy import ConfigurableHTTPProxy
 from shopfloor_jobs.scheduler import SubmitRefused
 from shopfloor_jobs.tls import client_context, context_for_jupyterhub, named_context
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 from .authorities import DAY, HUB, SERVERS, Authorities, DamagedError
 
@@ -84,3 +85,14 @@ def use_own_contexts() -> None:
     """Let JupyterHub make its contexts with :mod:`shopfloor_jobs.tls`, for the reasons that stand there."""
     for module in (jupyterhub.app, jupyterhub.objects, jupyterhub.user):
         module.make_ssl_context = context_for_jupyterhub
+
+
+async def answers(url: str, context: ssl.SSLContext | None) -> bool:
+    """Whether a server answers there, with whatever status; a busy one accepts connections all the same."""
+    try:
+        await AsyncHTTPClient().fetch(
+            url, request_timeout=5, raise_error=False, ssl_options=context
+        )
+    except (HTTPClientError, OSError):
+        return False
+    return True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import ssl
 import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import suppress
@@ -19,12 +18,12 @@ from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused, Unreachable
 from shopfloor_jobs.view import View
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import object_session
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Callable, Dict, Float, Integer, List, Unicode, default
 
 from . import endings, metrics
-from .encrypted import Encryption
+from .cancelling import LONGEST_WAIT, cancel, discard
+from .encrypted import Encryption, answers
 from .intent import Intent
 from .options import StartRefused, check_form, check_options
 from .progress import is_news, progress_of
@@ -32,8 +31,6 @@ from .resume import resume_soon
 from .watch import KIND, Watch
 
 CLEAN_UP_SECONDS = 30.0
-CANCEL_AGAIN = 10.0  # seconds
-LONGEST_WAIT = 30.0  # seconds between two looks of ours at what the view shows, should it be silent
 THIRTY_DAYS = 30 * 24 * 3600
 
 
@@ -353,7 +350,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
             return await super().get_url()
         url = await self._url_of_arrived() + self.server.base_url
         context = self.encryption and self.encryption.to_server(self.intent.tag)
-        while not await _answers(url_path_join(url, "api"), context):
+        while not await answers(url_path_join(url, "api"), context):
             if await self._is_gone() or await self._waits_again():
                 self.http_timeout = 1  # nothing answers there, so JupyterHub need not wait for it
                 break
@@ -401,14 +398,17 @@ class ShopfloorSpawner(BatchSpawnerBase):
         """
         if self.intent is None:
             return
-        if self._submission and not self._submission.done():
+        if self._submission_is_open():
+            assert self._submission is not None
             with suppress(SchedulerError, asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._submission), CLEAN_UP_SECONDS)
         self.cancelling = True
-        cancelling = self._keep(self._cancel(self.user.name, self.intent))
+        going_on = self._keep(
+            cancel(self.view, self.user.name, self.intent, self._submission_is_open)
+        )
         if not now:
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(asyncio.shield(cancelling), CLEAN_UP_SECONDS)
+                await asyncio.wait_for(asyncio.shield(going_on), CLEAN_UP_SECONDS)
 
     _background: ClassVar[set[asyncio.Task[None]]] = set()
 
@@ -417,32 +417,6 @@ class ShopfloorSpawner(BatchSpawnerBase):
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
-
-    async def _cancel(self, owner: str, intent: Intent) -> None:
-        view, cancelled, again_at = self.view, "", 0.0
-        while True:
-            seen = view.last_known(owner, intent.tag)
-            job_id = (seen.id if seen and seen.alive else "") or intent.job_id
-            try:
-                # What was asked once is asked again only if the job lives on.
-                if job_id and (job_id != cancelled or time.monotonic() > again_at):
-                    await view.scheduler.cancel(owner, [job_id])
-                    cancelled, again_at = job_id, time.monotonic() + CANCEL_AGAIN
-            except SchedulerError as error:
-                self.log.warning("Cancelling %s goes on: %s", intent.tag, error)
-            is_open = self._submission_is_open()
-            view.hurry()
-            await view.change(LONGEST_WAIT)
-            if not is_open and await view.is_gone(owner, intent.tag, None):
-                break
-        view.forget(owner, intent.tag)
-        await self._discard(owner, intent.tag)
-
-    async def _discard(self, owner: str, tag: str) -> None:
-        try:
-            await self.view.scheduler.discard(owner, tag)
-        except SchedulerError as error:
-            self.log.warning("Secrets of %s were not removed: %s", tag, error)
 
     def _submission_is_open(self) -> bool:
         return self._submission is not None and not self._submission.done()
@@ -481,7 +455,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
                 endings.tell(self)
             if self.intent and not self.cancelling:
                 self.view.forget(self.user.name, self.intent.tag)
-                self._keep(self._discard(self.user.name, self.intent.tag))
+                self._keep(discard(self.view, self.user.name, self.intent.tag))
             self.intent = None
             self._arrived.clear()
 
@@ -495,14 +469,3 @@ class ShopfloorSpawner(BatchSpawnerBase):
 
     def state_gethost(self) -> str:
         return self.intent.address if self.intent else ""
-
-
-async def _answers(url: str, context: ssl.SSLContext | None) -> bool:
-    """Whether a server answers there, with whatever status; a busy one accepts connections all the same."""
-    try:
-        await AsyncHTTPClient().fetch(
-            url, request_timeout=5, raise_error=False, ssl_options=context
-        )
-    except (HTTPClientError, OSError):
-        return False
-    return True
