@@ -138,6 +138,15 @@ async def test_pages_hear_at_once_that_the_end_moved(watched: Watched):
     running.cancel()
 
 
+async def test_pages_are_told_when_the_last_moments_begin_and_when_they_are_over(watched: Watched):
+    assert await watched.after(7150, every=50) == "warned"
+    assert watched.watch.describe()["idle"]["left"] == 50
+    assert watched.watch.next_look() == 40
+    await watched.after(40, every=40)
+    assert watched.watch.describe()["idle"]["left"] == watched.watch.final
+    assert watched.watch.next_look() == 10
+
+
 async def test_a_kernel_that_has_no_ports_yet_is_not_free_and_a_dead_one_keeps_nothing():
     def no_ports() -> None:
         raise ZMQError(22)

@@ -62,7 +62,7 @@ class Watch:
                 self._expire()  # nothing is awaited since it was judged
                 return
             try:
-                await asyncio.wait_for(self._sooner.wait(), self._next_look())
+                await asyncio.wait_for(self._sooner.wait(), self.next_look())
             except asyncio.TimeoutError:
                 continue
             self._sooner.clear()
@@ -112,11 +112,16 @@ class Watch:
             },
         }
 
-    def _next_look(self) -> float:
+    def next_look(self) -> float:
+        """Seconds until something may have changed, or a page must be told something.
+
+        When the last moments begin, pages are told then: a browser hardly runs the timers of hidden tabs.
+        """
         coming = time_left(self._stops, time.time(), self.given.request.time).next_warning
         due = [self._pause, *([coming] if coming else [])]
         if self._idle.ends is not None:
-            due.append(self._idle.ends - self._clock())
+            left = self._idle.ends - self._clock()
+            due += [left, *([left - self.final] if left > self.final else [])]
         return max(0.05, min(due))
 
     async def _measure(self) -> None:
