@@ -77,9 +77,9 @@ def test_it_says_what_the_job_uses(watched: JobServer) -> None:
 
 
 def test_warnings_are_due_when_little_time_is_left(start: Start) -> None:
-    server = start(Rule(), request=Request(time=60), stops_in=20)
+    server = start(Rule(), request=Request(time=400), stops_in=190)
     seen = server.session()
-    assert seen["time"]["left"] <= 20 and seen["time"]["warning"] == 30
+    assert 100 < seen["time"]["left"] <= 190 and seen["time"]["warning"] == 200
     assert seen["idle"]["state"] == "off"
 
 
