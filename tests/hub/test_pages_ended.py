@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,12 @@ echo "the nonce is $SHOPFLOOR_NONCE"
 echo password=hunter2
 python3 -c "import no_such_module"
 '''
+
+# It takes its time to end.
+[environments.stubborn]
+label = "Stubborn"
+path = "{sys.prefix}"
+setup = "trap '' TERM; while true; do sleep 0.2; done"
 
 [environments.missing]
 label = "Missing"
@@ -204,3 +211,20 @@ def test_what_was_refused_before_anything_was_made_did_not_end(hub: HubProcess, 
     before = rows(alice)
     assert hub.start_server("alice", {"memory": "900T"}).status_code == 400
     assert rows(alice) == before
+
+
+def test_whoever_asks_again_during_a_stop_gets_the_form_when_it_has_stopped(
+    hub: HubProcess, alice: Browser
+):
+    hub.start_server("alice", {"environment": "stubborn"})
+    stop = threading.Thread(target=hub.stop_server, args=["alice"])
+    stop.start()
+    try:
+        stopping = lambda: (hub.server("alice") or {}).get("pending") == "stop"  # noqa: E731
+        wait_until(stopping, 20, "it is stopping")
+        answer, form = alice.open("/hub/spawn/alice?preset=small")
+        assert answer.url == f"{hub.url}/hub/spawn/alice?preset=small"
+        assert form.submitted()["preset"] == ["small"]
+        assert hub.server("alice") is None
+    finally:
+        stop.join()
