@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 KEY = "endings"
 KEPT = 5  # of each server
-LOG_LINES, LOG_LETTERS = 20, 4000
+LOG_LINES, LOG_LETTERS, OLD_LOG_LETTERS = 20, 4000, 800
 READ_WITHIN = 5.0  # seconds that a start which failed may take longer, to say why
 LastWords = tuple[Mapping[str, Any] | None, str]  # the runner's exit record and the log's tail
 _tasks: set[asyncio.Task[None]] = set()
@@ -52,9 +52,14 @@ def kept(orm_spawner: OrmSpawner) -> dict[str, Any]:
 
 
 def keep(orm_spawner: OrmSpawner, ending: Ending) -> None:
-    """Store an ending in the place of an earlier one of the same job; the caller commits."""
+    """Store an ending in the place of an earlier one of the same job; the caller commits.
+
+    The hub reads all states at times: of the ends before the last, little of the log is kept.
+    """
     others = [one for one in all_of(orm_spawner) if one.tag != ending.tag]
-    endings = [one.to_json() for one in (*others, ending)][-KEPT:]
+    *earlier, last = sorted((*others, ending), key=lambda one: one.at)
+    earlier = [replace(one, log=one.log[-OLD_LOG_LETTERS:]) for one in earlier]
+    endings = [one.to_json() for one in (*earlier, last)][-KEPT:]
     orm_spawner.state = {**(orm_spawner.state or {}), KEY: endings}
 
 

@@ -140,6 +140,18 @@ def test_a_server_that_crashed_says_so_and_that_outlives_the_hub(hub: HubProcess
     hub.kill_hub()
     hub.start_hub()
     assert re.search(words, rows(alice)[0])
+    told = hub.api("GET", "users/alice?include_stopped_servers=1").json()["servers"][""]["state"]
+    assert told["endings"][-1]["kind"] == "failed"
+
+
+def test_an_end_while_the_hub_was_away_is_told_afterwards(hub: HubProcess, alice: Browser):
+    hub.start_server("alice", {"preset": "small"})
+    hub.wait_server("alice")
+    process = job_process(hub)
+    hub.kill_hub()
+    os.kill(process, signal.SIGSEGV)
+    hub.start_hub()
+    newest(alice, r"JupyterLab ended at \d\d:\d\d: it was killed by signal 11 \(SIGSEGV\)\.")
 
 
 def test_out_of_memory_says_how_much_and_offers_twice_as_much(hub: HubProcess, alice: Browser):

@@ -1,0 +1,62 @@
+"""Which ends are kept of a server, and which of them are of today."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from types import SimpleNamespace
+
+from shopfloor_spawners import endings
+from shopfloor_spawners.ending import Ending
+
+
+def ending(number: int, at: float = 0.0, **more) -> Ending:
+    return Ending(f"shopfloor-server-{number:016x}", "failed", at, f"End {number}.", **more)
+
+
+def stored(*ends: Ending, **state) -> SimpleNamespace:
+    """What JupyterHub's row of a server is to endings.py: its state."""
+    row = SimpleNamespace(state=state or None)
+    for one in ends:
+        endings.keep(row, one)
+    return row
+
+
+def test_the_latest_are_kept_and_the_rest_of_the_state_is_left_alone():
+    row = stored(
+        *(ending(number, at=float(number)) for number in range(endings.KEPT + 2)),
+        shopfloor={"tag": "x"},
+    )
+    assert [one.sentence for one in endings.all_of(row)] == [
+        f"End {number}." for number in range(2, endings.KEPT + 2)
+    ]
+    assert row.state["shopfloor"] == {"tag": "x"}
+
+
+def test_what_is_learnt_later_takes_the_place_of_what_was_told_at_once():
+    row = stored(ending(1, at=1.0, more_follows=True), ending(2, at=2.0))
+    endings.keep(row, ending(1, at=1.0, log="why"))
+    assert [(one.tag[-1], one.log, one.more_follows) for one in endings.all_of(row)] == [
+        ("1", "why", False),
+        ("2", "", False),
+    ]
+
+
+def test_of_earlier_ends_little_of_the_log_is_kept():
+    row = stored(ending(1, log="a" * 4000), ending(2, at=2.0, log="b" * 4000))
+    first, last = endings.all_of(row)
+    assert (len(first.log), len(last.log)) == (endings.OLD_LOG_LETTERS, 4000)
+
+
+def test_a_new_state_takes_the_endings_along_only_where_there_are_any():
+    assert endings.kept(stored(job_id="17")) == {}
+    row = stored(ending(1))
+    assert endings.kept(row) == {"endings": [ending(1).to_json()]}
+
+
+def test_today_begins_at_midnight_but_the_last_hours_count():
+    noon = datetime(2026, 11, 23, 12, 0).astimezone().timestamp()
+    night = datetime(2026, 11, 23, 1, 0).astimezone().timestamp()
+    yesterday = datetime(2026, 11, 22, 23, 0).astimezone().timestamp()
+    row = stored(ending(1, at=yesterday), ending(2, at=night))
+    assert [one.at for one in endings.todays(row, now=noon)] == [night]
+    assert [one.at for one in endings.todays(row, now=night)] == [yesterday, night]
