@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -26,14 +27,20 @@ if TYPE_CHECKING:
 KEY = "endings"
 KEPT = 5  # of each server
 LOG_LINES, LOG_LETTERS, OLD_LOG_LETTERS = 20, 4000, 800
-READ_WITHIN = 5.0  # seconds that a start which failed may take longer, to say why
 LastWords = tuple[Mapping[str, Any] | None, str]  # the runner's exit record and the log's tail
+READ_WITHIN = 5.0  # seconds that a start which failed may take longer, to say why
+READ_LATER = 120.0  # seconds in which the same may be read once the person knows of the end
+UNREAD: LastWords = (None, "(its log could not be read in time)")
 _tasks: set[asyncio.Task[None]] = set()
 
 
 def all_of(orm_spawner: OrmSpawner) -> list[Ending]:
-    """The ends that are kept of one server, the latest last."""
-    return [Ending.from_json(data) for data in (orm_spawner.state or {}).get(KEY, [])]
+    """The ends that are kept of one server, the latest last; without those that another version wrote otherwise."""
+    found = []
+    for data in (orm_spawner.state or {}).get(KEY, []):
+        with suppress(TypeError):
+            found.append(Ending.from_json(data))
+    return found
 
 
 def todays(orm_spawner: OrmSpawner, now: float | None = None) -> list[Ending]:
@@ -92,8 +99,9 @@ def facts_of(
 async def why(spawner: ShopfloorSpawner, seen: Seen | None) -> Ending:
     """The end of a job that never became ready, with what its runner and its log say, as soon as may be."""
     assert spawner.intent is not None
-    spawner.last_words = await _read(spawner.view.scheduler, spawner.user.name, spawner.intent)
-    return ending_of(facts_of(spawner, seen, *spawner.last_words))
+    scheduler, owner = spawner.view.scheduler, spawner.user.name
+    spawner.last_words = await _read(scheduler, owner, spawner.intent, READ_WITHIN)
+    return ending_of(facts_of(spawner, seen, *(spawner.last_words or UNREAD)))
 
 
 def tell(spawner: ShopfloorSpawner) -> None:
@@ -117,7 +125,8 @@ def tell(spawner: ShopfloorSpawner) -> None:
 
 
 async def _complete(spawner: ShopfloorSpawner, intent: Intent, facts: Facts) -> None:
-    record, log = await _read(spawner.view.scheduler, facts.owner, intent)
+    read = await _read(spawner.view.scheduler, facts.owner, intent, READ_LATER)
+    record, log = read or UNREAD
     seen = spawner.view.last_known(facts.owner, facts.tag) or facts.seen
     ending = ending_of(replace(facts, seen=seen, exit=record, log=log))
     metrics.ended(ending)
@@ -132,8 +141,10 @@ async def _complete(spawner: ShopfloorSpawner, intent: Intent, facts: Facts) -> 
         spawner.log.warning("How %s ended could not be stored: %s", facts.tag, error)
 
 
-async def _read(scheduler: Scheduler, owner: str, intent: Intent) -> LastWords:
-    """The runner's exit record and the log's tail, read as the owner; nothing of what cannot be read in time."""
+async def _read(
+    scheduler: Scheduler, owner: str, intent: Intent, within: float
+) -> LastWords | None:
+    """The runner's exit record and the log's tail, read as the owner; None if they cannot be read in time."""
 
     async def read() -> LastWords:
         records, log = await asyncio.gather(
@@ -142,8 +153,8 @@ async def _read(scheduler: Scheduler, owner: str, intent: Intent) -> LastWords:
         return records["exit"], mask(log, (intent.api_token, intent.nonce))[-LOG_LETTERS:]
 
     try:
-        return await asyncio.wait_for(read(), READ_WITHIN)
+        return await asyncio.wait_for(read(), within)
     except asyncio.TimeoutError:
-        return None, "(its log could not be read in time)"
+        return None
     except SchedulerError as error:
         return None, f"(its log could not be read: {error})"

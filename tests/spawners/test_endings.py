@@ -60,3 +60,9 @@ def test_today_begins_at_midnight_but_the_last_hours_count():
     row = stored(ending(1, at=yesterday), ending(2, at=night))
     assert [one.at for one in endings.todays(row, now=noon)] == [night]
     assert [one.at for one in endings.todays(row, now=night)] == [yesterday, night]
+
+
+def test_what_another_version_wrote_otherwise_is_left_out():
+    row = stored(ending(1))
+    row.state["endings"].append({"tag": "x", "something": "new"})
+    assert [one.sentence for one in endings.all_of(row)] == ["End 1."]
