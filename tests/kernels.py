@@ -69,3 +69,40 @@ def _output(connection: websocket.WebSocket, message_id: str) -> str:
         elif kind == "status":
             idle = content["execution_state"] == "idle"
     return printed
+
+
+class Cell:
+    """A cell that runs while its reader may lose the connection: as Lab does, it comes back with the same session."""
+
+    def __init__(self, kernel: Kernel, code: str):
+        self.kernel, self.session, self.message_id = kernel, uuid.uuid4().hex, uuid.uuid4().hex
+        self.printed = ""
+        self.connection = self._connect()
+        self.connection.send(json.dumps(_execute(self.message_id, code)))
+
+    def _connect(self) -> websocket.WebSocket:
+        base = self.kernel.base.replace("http://", "ws://", 1)
+        url = f"{base}/{self.kernel.id}/channels?session_id={self.session}"
+        header = [f"{name}: {value}" for name, value in self.kernel.headers.items()]
+        return websocket.create_connection(url, header=header, timeout=30)
+
+    def read(self, until: str = "") -> bool:
+        """Read until this was printed, or to the cell's end; False when the connection was lost before."""
+        while not until or until not in self.printed:
+            try:
+                text = self.connection.recv()
+            except (websocket.WebSocketException, OSError):
+                return False
+            if not text:
+                return False
+            message = json.loads(text)
+            if message["parent_header"].get("msg_id") != self.message_id:
+                continue
+            if message["msg_type"] == "stream":
+                self.printed += message["content"]["text"]
+            elif message["content"].get("execution_state") == "idle":
+                return True
+        return True
+
+    def reconnect(self) -> None:
+        self.connection = self._connect()

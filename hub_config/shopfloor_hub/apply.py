@@ -4,10 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import apply_login, apply_network, apply_security, apply_spawner, apply_state, pages
+from . import (
+    apply_database,
+    apply_login,
+    apply_network,
+    apply_security,
+    apply_spawner,
+    apply_state,
+    pages,
+)
 from .site import Site
 
-CONCERNS = (apply_state, apply_network, apply_login, apply_spawner, apply_security, pages)
+CONCERNS = (
+    apply_state,
+    apply_network,
+    apply_login,
+    apply_spawner,
+    apply_security,
+    pages,
+    apply_database,
+)
 
 
 def apply(c: Any, site: Site) -> None:

@@ -9,6 +9,8 @@ from shopfloor_spawners import encrypted
 from . import state
 from .site import Site
 
+ROUTES_AGAIN = 15  # seconds
+
 
 def apply(c: Any, site: Site) -> None:
     c.JupyterHub.bind_url = site.url
@@ -19,6 +21,8 @@ def apply(c: Any, site: Site) -> None:
     c.ConfigurableHTTPProxy.api_url = (
         f"{site.internal_scheme}://127.0.0.1:{site.hub.proxy_api_port}"
     )
+    # A proxy that was started again has no routes: at the latest then it is told all of them.
+    c.JupyterHub.last_activity_interval = ROUTES_AGAIN
     c.ConfigurableHTTPProxy.auth_token = state.proxy_token(site)
     if site.tls:
         made = state.authorities(site)

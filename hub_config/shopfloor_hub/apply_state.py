@@ -22,4 +22,4 @@ def apply(c: Any, site: Site) -> None:
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
     database.chmod(0o600)
-    c.JupyterHub.db_kwargs = {"connect_args": {"check_same_thread": False, "timeout": 2}}
+    c.JupyterHub.db_kwargs = {"connect_args": {"check_same_thread": False, "timeout": 0.5}}

@@ -12,6 +12,8 @@ from jupyterhub.utils import format_exception, url_escape_path, url_path_join
 from shopfloor_jobs.fields import Refused, shorten
 from shopfloor_jobs.request import FIELDS
 from shopfloor_jobs.scheduler import SchedulerError
+from shopfloor_spawners.database import cannot_write
+from sqlalchemy.exc import SQLAlchemyError
 from tornado import web
 from tornado.httputil import url_concat
 
@@ -71,6 +73,8 @@ class StartHandler(SpawnHandler):
     ) -> str:
         # JupyterHub renders the form again while it handles what went wrong, and hands over only its text.
         failure = sys.exc_info()[1]
+        if isinstance(failure, SQLAlchemyError):
+            self.db.rollback()
         refusal = refused(failure)
         if failure is not None:
             self.set_status(status_of(failure))
@@ -124,13 +128,15 @@ def status_of(failure: BaseException) -> int:
         return failure.status_code
     if isinstance(failure, Refused):
         return 400
-    return 503 if isinstance(failure, SchedulerError) else 500
+    return 503 if isinstance(failure, SchedulerError | SQLAlchemyError) else 500
 
 
 def explain(failure: BaseException) -> str | None:
     """The text that was written for the person, None where there is none."""
     if isinstance(failure, SchedulerError):
         return str(failure)
+    if isinstance(failure, SQLAlchemyError):
+        return cannot_write(failure)
     written, _ = format_exception(failure, only_jupyterhub=True)
     if not written and isinstance(failure, web.HTTPError) and failure.status_code < 500:
         return failure.get_message()

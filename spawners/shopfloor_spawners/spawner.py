@@ -23,6 +23,7 @@ from traitlets import Bool, Callable, Dict, Float, Integer, List, Unicode, defau
 
 from . import endings, metrics
 from .cancelling import LONGEST_WAIT, cancel, discard
+from .database import cannot_write
 from .encrypted import Encryption, answers
 from .intent import Intent
 from .options import StartRefused, check_form, check_options
@@ -31,6 +32,7 @@ from .resume import resume_soon
 from .watch import KIND, Watch
 
 CLEAN_UP_SECONDS = 30.0
+STORE_AGAIN = 1.0  # seconds
 THIRTY_DAYS = 30 * 24 * 3600
 
 
@@ -151,13 +153,17 @@ class ShopfloorSpawner(BatchSpawnerBase):
                 api_token=self.api_token,
                 request=self.request,
             )
-            self._commit()
+            try:
+                self._commit()
+            except SQLAlchemyError as error:
+                self.intent = None
+                raise StartRefused(cannot_write(error), "database", status=503) from error
         if not self.intent.job_id:
             self._clock = metrics.StartClock()
             self.intent.job_id = await self._submit()
             self._clock.submitted()
             self.job_id = self.intent.job_id
-            self._commit()
+            await self._stored()
         await self._wait_for_arrival()
         url = await self._url_of_arrived()
         if self._clock:
@@ -252,7 +258,7 @@ class ShopfloorSpawner(BatchSpawnerBase):
                 raise await self._ended(seen)
             else:
                 seen = await self._look(max_age=0)
-        self._commit()
+        await self._stored()
         self.ip, self.port = self.intent.address, self.intent.port
         address = f"{self.intent.address}:{self.intent.port}"
         if self.encryption is None:
@@ -428,9 +434,23 @@ class ShopfloorSpawner(BatchSpawnerBase):
 
     # State
 
+    async def _stored(self) -> None:
+        """Store the state, trying again while the database cannot be written: the job lives, and is not to be lost."""
+        while True:
+            try:
+                return self._commit()
+            except SQLAlchemyError as error:
+                self.log.warning("The state of %s is not stored yet: %s", self._log_name, error)
+            await asyncio.sleep(STORE_AGAIN)
+
     def _commit(self) -> None:
-        self.orm_spawner.state = self.get_state()
-        object_session(self.orm_spawner).commit()
+        session = object_session(self.orm_spawner)
+        try:
+            self.orm_spawner.state = self.get_state()
+            session.commit()
+        except SQLAlchemyError:
+            session.rollback()  # or nobody else can use the session any more
+            raise
 
     def get_state(self) -> dict[str, Any]:
         state = {**super().get_state(), **endings.kept(self.orm_spawner)}
