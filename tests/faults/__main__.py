@@ -130,9 +130,9 @@ def _source() -> str:
 
 
 def collect() -> list[dict[str, Any]]:
-    """All fault tests. Raises SystemExit with pytest's words when they cannot be collected."""
+    """All fault tests, wherever they lie. Raises SystemExit with pytest's words when they cannot be collected."""
     with tempfile.NamedTemporaryFile() as listed:
-        command = [*pytest_command(), "--collect-only", "-q", "tests/faults"]
+        command = [*pytest_command(), "--collect-only", "-q", "tests"]
         environment = {**os.environ, recorder.LIST: listed.name}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
         if done.returncode:
