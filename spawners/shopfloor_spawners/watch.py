@@ -18,6 +18,7 @@ from shopfloor_jobs.scheduler import SchedulerError, scheduler_from
 from shopfloor_jobs.view import View
 
 from . import metrics
+from .cancelling import discard
 
 if TYPE_CHECKING:
     from .spawner import ShopfloorSpawner
@@ -93,6 +94,7 @@ class Watch:
         log.warning("Cancelling job %s (%s) of %s: no server means it", job.id, job.tag, job.owner)
         try:
             await self.view.scheduler.cancel(job.owner, [job.id])
+            await discard(self.view, job.owner, job.tag)
         except SchedulerError as error:
             log.warning("Job %s could not be cancelled yet: %s", job.id, error)
 
