@@ -6,16 +6,15 @@ import grp
 import json
 import os
 import pwd
-import re
 import subprocess
 from collections.abc import Iterator
 
 from shopfloor_jobs import __version__
 from shopfloor_jobs.helper import run as run_slurm
-from shopfloor_jobs.scheduler import Description, SchedulerError
+from shopfloor_jobs.scheduler import Description, SchedulerError, scheduler_from
 from shopfloor_jobs.slurm import sudo_command
 
-from . import offer
+from . import check_clocks, check_config, offer
 from .findings import FAIL, OK, WARN, Finding
 from .server_environment import members
 from .site import Site
@@ -26,6 +25,7 @@ FIRST_PERSON = 1000  # the lowest number of a person's account, as Debian and Re
 def findings(site: Site, description: Description) -> Iterator[Finding]:
     yield from helper(site)
     yield from _configuration(site)
+    yield from check_clocks.findings(as_hub(site), scheduler_from(site.hub_scheduler))
     yield from unenforced(site, description)
 
 
@@ -137,48 +137,7 @@ def _configuration(site: Site) -> Iterator[Finding]:
     except SchedulerError as error:
         yield Finding(WARN, f"scheduler: its configuration is not shown: {error}")
         return
-    config = dict(re.findall(r"^(\w+)\s*=\s*(.*?)\s*$", shown, re.MULTILINE))
-    yield from private_data(site, config)
-    yield from start_delay(config)
-    enforced = config.get("AccountingStorageEnforce", "none")
-    if "limits" not in enforced and "safe" not in enforced:
-        yield Finding(
-            WARN,
-            f"scheduler: AccountingStorageEnforce={enforced}, so Slurm holds nobody to the limits of"
-            " accounts and QOS; set: associations,limits,qos",
-        )
-
-
-def private_data(site: Site, config: dict[str, str]) -> Iterator[Finding]:
-    """Whether the hub sees other people's jobs; else a job not seen would count as ended."""
-    if "jobs" not in config.get("PrivateData", "none"):
-        yield Finding(OK, "scheduler: the hub sees everybody's jobs")
-        return
-    user = site.hub.user
-    command = ["sacctmgr", "--noheader", "--parsable2", "show", "user", user, "format=AdminLevel"]
-    try:
-        level = _ask(site, command).strip()
-    except SchedulerError:
-        level = ""
-    if level in ("Operator", "Administrator"):
-        yield Finding(OK, f"scheduler: PrivateData hides jobs, but {user} is {level}")
-    else:
-        yield Finding(
-            FAIL,
-            f"scheduler: PrivateData hides other people's jobs from {user}; run: sacctmgr modify user {user}"
-            " set AdminLevel=Operator",
-        )
-
-
-def start_delay(config: dict[str, str]) -> Iterator[Finding]:
-    if "batch_sched_delay=0" in config.get("SchedulerParameters", "").split(","):
-        yield Finding(OK, "scheduler: batch jobs start without delay")
-    else:
-        yield Finding(
-            WARN,
-            "scheduler: batch jobs wait up to 3 s for a scheduling round; recommended:"
-            " SchedulerParameters=batch_sched_delay=0",
-        )
+    yield from check_config.findings(check_config.parse(shown), site.hub.user, as_hub(site))
 
 
 def unenforced(site: Site, description: Description) -> Iterator[Finding]:
@@ -204,6 +163,12 @@ def unenforced(site: Site, description: Description) -> Iterator[Finding]:
                     f"{table}.{name}: Slurm allows more on {', '.join(above)}, so sbatch goes past it;"
                     f" what must hold is set in Slurm ({where})",
                 )
+
+
+def as_hub(site: Site) -> check_config.Ask:
+    """Asks Slurm as the hub's user, as far as that can be done: root may, and this user itself."""
+    user = ["runuser", "-u", site.hub.user, "--"] if os.geteuid() == 0 else []
+    return lambda command: _ask(site, [*user, *command])
 
 
 def _ask(site: Site, command: list[str]) -> str:
