@@ -202,7 +202,16 @@ def install_packages():
 
 
 def install_test_packages():
-    run([pip(), "install", "--no-build-isolation", "--no-compile", "-e", ".[hub,test]"])
+    run(
+        [
+            pip(),
+            "install",
+            "--no-build-isolation",
+            "--no-compile",
+            "-e",
+            ".[hub,oidc,postgresql,test]",
+        ]
+    )
 
 
 def build_with_node(steps):

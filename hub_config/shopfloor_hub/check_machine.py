@@ -15,6 +15,7 @@ from pathlib import Path
 from shopfloor_jobs import __version__
 
 from . import check_tls, environments, passwords, readiness
+from .apply_login import OIDC_MISSING
 from .findings import FAIL, OK, WARN, Finding
 from .site import Site
 from .site_tables import Environment
@@ -94,6 +95,9 @@ def _login(site: Site) -> Iterator[Finding]:
     if site.login_type == "passwords":
         yield from _passwords(site)
         return
+    if site.login_type == "oidc":
+        yield from _oidc(site)
+        return
     service = PAM_SERVICES / site.login.service
     if not service.exists():
         yield Finding(
@@ -115,6 +119,31 @@ def _login(site: Site) -> Iterator[Finding]:
         )
     else:
         yield Finding(OK, f"login: PAM service {site.login.service}")
+
+
+def _oidc(site: Site) -> Iterator[Finding]:
+    try:
+        from . import oidc
+    except ImportError:
+        yield Finding(FAIL, OIDC_MISSING)
+        return
+    try:
+        oidc.ask(site.login.issuer)
+        yield Finding(OK, f"login.issuer: {site.login.issuer} answers")
+    except oidc.OidcError as error:
+        yield Finding(FAIL, str(error))
+    file, user = site.client_secret_file, site.hub.user
+    try:
+        oidc.secret(file)
+    except oidc.OidcError as error:
+        yield Finding(FAIL, str(error))
+        return
+    if site.scheduler.type == "slurm" and file.stat().st_uid != _uid(user):
+        yield Finding(
+            FAIL, f"login.client_secret_file: {user} cannot read it; run: chown {user} {file}"
+        )
+    else:
+        yield Finding(OK, f"login.client_secret_file: {file} is private")
 
 
 def _may_read_shadow(user: str) -> bool:

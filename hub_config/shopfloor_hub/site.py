@@ -33,6 +33,13 @@ else:
     import tomli as tomllib
 
 
+OIDC_NEEDS = {
+    "issuer": "https://id.example.org/realms/hpc",
+    "client_id": "shopfloor",
+    "client_secret_file": "/etc/shopfloor/oidc.secret",
+}
+
+
 class SiteError(Exception):
     """A site file that cannot be used: one line for each thing to mend, each with file and line."""
 
@@ -83,6 +90,10 @@ class Site(Table):
     @property
     def passwords_file(self) -> Path:
         return self.state / self.login.passwords
+
+    @property
+    def client_secret_file(self) -> Path:
+        return (self._base / (self.login.client_secret_file or "")).absolute()
 
     @property
     def login_type(self) -> str:
@@ -228,6 +239,10 @@ def _contradictions(site: Site) -> Iterator[tuple[Key, str]]:
             ("scheduler", "helper"),
             "is needed with type 'slurm', such as /usr/local/bin/shopfloor-helper",
         )
+    if site.login.type == "oidc":
+        for key, example in OIDC_NEEDS.items():
+            if not getattr(site.login, key):
+                yield ("login", key), f"is needed with type 'oidc', such as {example}"
     for table in ("partitions", "presets", "groups"):
         yield from _repeated(table, [one.name for one in getattr(site, table)])
     for index, preset in enumerate(site.presets):

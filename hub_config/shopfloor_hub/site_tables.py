@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 from shopfloor_jobs.offer import CUSTOM, LIMITED
@@ -21,6 +22,14 @@ def _base_url(value: str) -> str:
     if not value.startswith("/") or not value.isprintable() or " " in value:
         raise ValueError("a path such as / or /shopfloor/")
     return value.rstrip("/") + "/"
+
+
+def _issuer(value: str) -> str:
+    parts = urlsplit(value)
+    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if value and not (parts.hostname and (parts.scheme == "https" or local)):
+        raise ValueError("an https URL such as https://id.example.org/realms/hpc")
+    return value
 
 
 def _name(value: str) -> str:
@@ -132,15 +141,44 @@ class Scheduler(Table):
 
 
 class Login(Table):
-    type: Literal["pam", "passwords"] | None = Field(
+    type: Literal["pam", "oidc", "passwords"] | None = Field(
         None,
-        description='How people log in: "pam" (their Unix account) or "passwords" (generated ones in a file).'
-        " When absent: passwords with the local scheduler, pam with Slurm.",
+        description='How people log in: "pam" (their Unix account), "oidc" (OpenID Connect) or "passwords"'
+        " (generated ones in a file). When absent: passwords with the local scheduler, pam with Slurm.",
     )
     service: Name = Field("login", description="PAM service, a file in /etc/pam.d.")
     allowed_groups: list[Name] = Field(
         [],
         description="Unix groups whose members may log in through PAM; empty: everybody with an account.",
+    )
+    issuer: Annotated[str, AfterValidator(_issuer)] = Field(
+        "",
+        description='The provider of login type "oidc"; what it is reached by is read from it at each start.',
+    )
+    client_id: str = Field(
+        "",
+        description="What the provider knows this hub by. Its callback there is …/hub/oauth_callback.",
+    )
+    client_secret_file: AnyPath | None = Field(
+        None,
+        description="File (0600, the hub user's) with the secret that the provider gave; relative to this file.",
+    )
+    scopes: list[str] = Field(
+        ["openid", "profile"], description="What the hub asks the provider for, by scope."
+    )
+    username_claim: str = Field(
+        "preferred_username",
+        min_length=1,
+        description="The claim that is the Unix account's name; one that people cannot choose themselves.",
+    )
+    groups_claim: str = Field(
+        "groups",
+        min_length=1,
+        description="The claim that lists a person's groups; dots lead into objects, as in realm_access.roles.",
+    )
+    claim_groups: list[str] = Field(
+        [],
+        description="Groups in that claim whose members may log in; empty: everybody whom the provider lets in.",
     )
     passwords: AnyPath = Field(
         Path("passwords.json"),
