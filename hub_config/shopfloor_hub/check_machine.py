@@ -14,7 +14,7 @@ from pathlib import Path
 
 from shopfloor_jobs import __version__
 
-from . import check_tls, environments, passwords, readiness
+from . import check_tls, database, environments, passwords, readiness
 from .apply_login import OIDC_MISSING
 from .findings import FAIL, OK, WARN, Finding
 from .site import Site
@@ -26,6 +26,7 @@ PATIENCE = 30  # seconds that another program may take to answer
 
 def findings(site: Site) -> Iterator[Finding]:
     yield from _state(site)
+    yield from database.findings(site)
     yield from _ports(site)
     yield from _proxy()
     yield from check_tls.findings(site, hub_answers(site))

@@ -114,8 +114,9 @@ class Hub(Table):
     )
     database: str = Field(
         "",
-        description="URL of the hub's database, such as postgresql://…; empty: SQLite in the state directory,"
-        " which is enough for some hundred people.",
+        description="URL of the hub's database, such as postgresql:///shopfloor; empty: SQLite in the state"
+        " directory, which is enough for some hundred people. A password is better kept out of it: peer"
+        " authentication on the machine needs none, and ~/.pgpass of the hub's user (0600) is read.",
     )
 
 

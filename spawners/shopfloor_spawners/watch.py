@@ -16,6 +16,7 @@ from jupyterhub.app import JupyterHub
 from shopfloor_jobs.job import Seen
 from shopfloor_jobs.scheduler import SchedulerError, scheduler_from
 from shopfloor_jobs.view import View
+from sqlalchemy.exc import SQLAlchemyError
 
 from . import metrics
 from .cancelling import discard
@@ -64,8 +65,16 @@ class Watch:
             if await self.view.change(3600) and not self.view.trouble:
                 hub = JupyterHub.instance() if JupyterHub.initialized() else None
                 if hub is not None and hub.db is not None:
-                    self._tell(hub)
-                    self._sweep(hub)
+                    try:
+                        self._tell(hub)
+                        self._sweep(hub)
+                    except SQLAlchemyError as error:
+                        # It comes back, and who watches must still be there then.
+                        words = str(error).partition("\n")[0]
+                        log.warning(
+                            "The database does not answer, the next look goes on: %s", words
+                        )
+                        hub.db.rollback()
 
     def _tell(self, hub: JupyterHub) -> None:
         for spawner in _spawners(hub):
