@@ -11,6 +11,7 @@ from . import (
     apply_security,
     apply_spawner,
     apply_state,
+    logs,
     pages,
 )
 from .site import Site
@@ -21,6 +22,7 @@ CONCERNS = (
     apply_login,
     apply_spawner,
     apply_security,
+    logs,
     pages,
     apply_database,
 )

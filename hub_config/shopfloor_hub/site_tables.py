@@ -119,6 +119,12 @@ class Hub(Table):
         " authentication on the machine needs none, and ~/.pgpass of the hub's user (0600) is read.",
     )
 
+    log_format: Literal["text", "json"] = Field(
+        "text",
+        description='How the hub writes its log: "text", or "json" with one object a line. Both name the tag, owner'
+        " and id of a job.",
+    )
+
 
 class Scheduler(Table):
     type: Literal["local", "slurm"] = Field(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 
@@ -10,11 +9,10 @@ from shopfloor_jobs.scheduler import SchedulerError
 from shopfloor_jobs.view import View
 
 from .intent import Intent
+from .logged import about, log
 
 AGAIN = 10.0  # seconds after which a job that lives on is cancelled once more
 LONGEST_WAIT = 30.0  # seconds for a look of the view
-
-log = logging.getLogger("jupyterhub.shopfloor")
 
 
 async def cancel(
@@ -30,7 +28,8 @@ async def cancel(
                 await view.scheduler.cancel(owner, [job_id])
                 cancelled, again_at = job_id, time.monotonic() + AGAIN
         except SchedulerError as error:
-            log.warning("Cancelling %s goes on: %s", intent.tag, error)
+            fields = about(intent.tag, owner, job_id)
+            log.warning("Cancelling a job goes on: %s", error, extra=fields)
         open_before_the_look = is_being_submitted()
         view.hurry()
         await view.change(LONGEST_WAIT)
@@ -45,4 +44,4 @@ async def discard(view: View, owner: str, tag: str) -> None:
     try:
         await view.scheduler.discard(owner, tag)
     except SchedulerError as error:
-        log.warning("Secrets of %s were not removed: %s", tag, error)
+        log.warning("Secrets of a job were not removed: %s", error, extra=about(tag, owner))

@@ -19,6 +19,8 @@ from sqlalchemy.orm import object_session
 
 from . import metrics
 from .ending import Ending, Facts, ending_of
+from .logged import about
+from .logged import log as hub_log
 
 if TYPE_CHECKING:
     from .intent import Intent
@@ -117,11 +119,17 @@ def tell(spawner: ShopfloorSpawner) -> None:
     ending = replace(ending_of(facts), more_follows=more_follows)
     keep(spawner.orm_spawner, ending)
     if not more_follows:
-        metrics.ended(ending)
+        _count(ending, spawner.intent, facts.owner)
     else:
         task = asyncio.get_running_loop().create_task(_complete(spawner, spawner.intent, facts))
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
+
+
+def _count(ending: Ending, intent: Intent, owner: str) -> None:
+    metrics.ended(ending)
+    fields = about(intent.tag, owner, intent.job_id, cause=ending.kind)
+    hub_log.info("Server ended", extra=fields)
 
 
 async def _complete(spawner: ShopfloorSpawner, intent: Intent, facts: Facts) -> None:
@@ -129,7 +137,7 @@ async def _complete(spawner: ShopfloorSpawner, intent: Intent, facts: Facts) -> 
     record, log = read or UNREAD
     seen = spawner.view.last_known(facts.owner, facts.tag) or facts.seen
     ending = ending_of(replace(facts, seen=seen, exit=record, log=log))
-    metrics.ended(ending)
+    _count(ending, intent, facts.owner)
     session = object_session(spawner.orm_spawner)
     if session is None:
         return  # the server was removed meanwhile

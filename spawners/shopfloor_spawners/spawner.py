@@ -26,6 +26,7 @@ from .cancelling import LONGEST_WAIT, cancel, discard
 from .database import cannot_write
 from .encrypted import Encryption, answers
 from .intent import Intent
+from .logged import about, log
 from .options import StartRefused, check_form, check_options
 from .progress import is_news, progress_of
 from .resume import resume_soon
@@ -162,13 +163,19 @@ class ShopfloorSpawner(BatchSpawnerBase):
             self._clock = metrics.StartClock()
             self.intent.job_id = await self._submit()
             self._clock.submitted()
+            log.info("Job submitted", extra=self._about())
             self.job_id = self.intent.job_id
             await self._stored()
         await self._wait_for_arrival()
         url = await self._url_of_arrived()
         if self._clock:
             self._clock.reported(self.seen)
+        log.info("Server reported", extra=self._about(node=self.seen.node if self.seen else ""))
         return url
+
+    def _about(self, **more: str) -> dict[str, Any]:
+        assert self.intent is not None
+        return about(self.intent.tag, self.user.name, self.intent.job_id, **more)
 
     def add_poll_callback(self, callback: Any, *args: Any, **kwargs: Any) -> None:
         # JupyterHub does so once the route is there: people can reach the server now.

@@ -7,7 +7,6 @@ stop that found no scheduler, say, of a hub that was then restarted.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,14 +19,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from . import metrics
 from .cancelling import discard
+from .logged import about, log
 
 if TYPE_CHECKING:
     from .spawner import ShopfloorSpawner
 
 KIND = "server"
 LOOKS_BEFORE_SWEEP = 2
-
-log = logging.getLogger("jupyterhub.shopfloor")
 
 
 class Watch:
@@ -100,12 +98,13 @@ class Watch:
                 self._unmeant[tag] = 0  # if it lives on, it is cancelled again
 
     async def _cancel(self, job: Seen) -> None:
-        log.warning("Cancelling job %s (%s) of %s: no server means it", job.id, job.tag, job.owner)
+        fields = about(job.tag, job.owner, job.id)
+        log.warning("Cancelling a job: no server means it", extra=fields)
         try:
             await self.view.scheduler.cancel(job.owner, [job.id])
             await discard(self.view, job.owner, job.tag)
         except SchedulerError as error:
-            log.warning("Job %s could not be cancelled yet: %s", job.id, error)
+            log.warning("A job could not be cancelled yet: %s", error, extra=fields)
 
 
 def _spawners(hub: JupyterHub) -> Iterator[ShopfloorSpawner]:
