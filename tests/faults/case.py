@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.cases import Case
 from tests.cluster.cluster import Cluster
@@ -28,6 +29,11 @@ class Faults:
     def cluster(self) -> Cluster:
         return self.case.cluster
 
+    @property
+    def orders(self) -> Path:
+        """What stub servers are told; not in the homes, which all clusters of this machine share."""
+        return self.commands.directory / "orders"
+
     def person(self, name: str) -> Person:
         """Logged in; the same for the whole module."""
         if name not in self.people:
@@ -36,12 +42,12 @@ class Faults:
 
     def order(self, name: str, what: str) -> None:
         """Tell a person's stub servers what to do, such as ``hold`` or ``eat``."""
-        path = self.case.home(name) / ".stub"
-        path.mkdir(exist_ok=True)
+        path = self.orders / name
+        path.mkdir(parents=True, exist_ok=True)
         (path / what).touch()
 
     def take_back(self, name: str, what: str) -> None:
-        (self.case.home(name) / ".stub" / what).unlink(missing_ok=True)
+        (self.orders / name / what).unlink(missing_ok=True)
 
     def job_id(self, name: str, server: str = "") -> str:
         """The id of a server's job as the hub's database has it; empty while it has none."""

@@ -111,8 +111,7 @@ def faults(fault_hub: Faults) -> Iterator[Faults]:
     if hub.hub.poll() is not None:
         hub.start_hub()
     users = hub.api("GET", "users").json()
-    for name in fault_hub.people:
-        shutil.rmtree(fault_hub.case.home(name) / ".stub", ignore_errors=True)
+    shutil.rmtree(fault_hub.orders, ignore_errors=True)
     with ThreadPoolExecutor(8) as pool:
         for user in users:
             for server in user["servers"]:

@@ -2,8 +2,8 @@
 """A server that starts in no time: it binds, really arrives and answers, but there is no Lab in it.
 
 Run as ``bin/shopfloor-singleuser`` of the environment ``stub``, so that a hundred fit on this machine. Files
-in ``~/.stub`` say what goes wrong: ``hold`` (it does not report while the file is there), ``eat`` (it takes memory
-without end) and ``clock`` (seconds that its clock is ahead). ``GET`` answers with the job's tag.
+in ``orders/<person>`` beside it say what goes wrong: ``hold`` (it does not report while the file is there) and
+``eat`` (it takes memory without end). ``GET`` answers with the job's tag.
 """
 
 import http.server
@@ -19,7 +19,7 @@ import urllib.request
 from pathlib import Path
 
 FINAL = (400, 403, 409, 413)
-ORDERS = Path(os.environ["HOME"]) / ".stub"
+ORDERS = Path(__file__).parents[2] / "orders" / os.environ["USER"]
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -87,7 +87,6 @@ def eat():
 
 
 def main():
-    # Only the report and the answers need the clock; the kernel's stays everybody's.
     to_us, from_us = contexts()
     server = Server(("0.0.0.0", 0), Answer)
     if to_us:

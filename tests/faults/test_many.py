@@ -33,7 +33,7 @@ def test_a_hundred_starts_at_once_all_become_ready(faults: Faults):
         users = faults.hub.api("GET", "users").json()
         return sum(server["ready"] for user in users for server in user["servers"].values())
 
-    wait_until(lambda: ready() == 100, 120, "all are ready", pause=1)
+    wait_until(lambda: ready() == 100, 300, "all are ready", pause=1)
     nothing_lost(faults.case, people)
 
 
