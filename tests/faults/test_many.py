@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from shopfloor_jobs.job import Seen
 
 from tests.harness import wait_until
 
@@ -18,7 +20,7 @@ pytestmark = pytest.mark.slurm
 
 @pytest.mark.fault(19, "100 starts at once")
 @pytest.mark.fault_long(60)
-def test_a_hundred_starts_at_once_all_become_ready(faults: Faults):
+def test_a_hundred_starts_at_once_are_taken_and_each_sees_its_place(faults: Faults):
     people = [faults.person(name) for name in STARTERS]
     with ThreadPoolExecutor(100) as pool:
         clicks = [
@@ -28,13 +30,43 @@ def test_a_hundred_starts_at_once_all_become_ready(faults: Faults):
         ]
         statuses = Counter(click.result().status_code for click in clicks)
     assert set(statuses) <= {201, 202}, statuses
-
-    def ready() -> int:
-        users = faults.hub.api("GET", "users").json()
-        return sum(server["ready"] for user in users for server in user["servers"].values())
-
-    wait_until(lambda: ready() == 100, 300, "all are ready", pause=1)
+    # Half of them fill the node, the others stand in line.
+    wait_until(lambda: len(ready(faults)) == 50, 120, "50 are ready", pause=1)
+    waiting = wait_until(lambda: in_line(faults), 60, "50 wait")
+    assert sorted(job.place for job in waiting) == list(range(1, 51))
+    owner = next(one for one in people if one.name == waiting[0].owner)
+    tags = {tag_of(server): name for name, server in servers_of(faults, owner.name).items()}
+    owner.reads('"place": ', server=tags[waiting[0].tag])
+    first = ready(faults)
+    with ThreadPoolExecutor(8) as pool:
+        for name, server in first:
+            pool.submit(faults.hub.stop_server, name, server)
+    wait_until(lambda: len(ready(faults) - first) == 50, 180, "the others are ready too", pause=1)
     nothing_lost(faults.case, people)
+
+
+def ready(faults: Faults) -> set[tuple[str, str]]:
+    """Person and name of each server that is ready."""
+    return {
+        (user["name"], server["name"])
+        for user in faults.hub.api("GET", "users").json()
+        for server in user["servers"].values()
+        if server["ready"]
+    }
+
+
+def in_line(faults: Faults) -> list[Seen]:
+    """The 50 jobs that wait, once all of them do."""
+    waiting = [job for job in faults.case.jobs() if job.place is not None]
+    return waiting if len(waiting) == 50 else []
+
+
+def servers_of(faults: Faults, name: str) -> dict[str, Any]:
+    return faults.hub.api("GET", f"users/{name}").json()["servers"]
+
+
+def tag_of(server: dict[str, Any]) -> str:
+    return server["state"]["shopfloor"]["tag"]
 
 
 @pytest.mark.fault(19, "five failures in a row of one person")

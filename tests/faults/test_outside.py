@@ -91,6 +91,10 @@ def test_a_report_that_comes_after_the_cancel_is_refused(faults: Faults):
     nothing_lost(faults.case, [alice])
 
 
+def is_stopping(faults: Faults, name: str) -> bool:
+    return (faults.hub.server(name) or {}).get("pending") == "stop"
+
+
 @pytest.mark.fault(13, "cancelled while sbatch is on its way")
 @pytest.mark.parametrize("order", [HOLD_BEFORE, HOLD_AFTER], ids=["before", "after"])
 def test_what_is_submitted_after_its_cancel_does_not_stay(faults: Faults, order: str):
@@ -100,7 +104,7 @@ def test_what_is_submitted_after_its_cancel_does_not_stay(faults: Faults, order:
         alice.click(preset="stub")
         wait_until(lambda: faults.commands.held, 20, "sbatch is on its way")
         alice.click_stop()
-        wait_until(lambda: faults.hub.server("alice")["pending"] == "stop", 20, "it is stopping")
+        wait_until(lambda: is_stopping(faults, "alice"), 20, "it is stopping")
     wait_until(lambda: faults.hub.server("alice") is None, 30, "it has stopped")
     faults.case.wait_no_jobs(60)
     assert len({job.id for job in all_jobs(faults.case)} - before) == 1
