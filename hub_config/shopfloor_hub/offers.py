@@ -66,6 +66,18 @@ class Offers:
             raise Unreachable("The scheduler does not answer at the moment; try again in a minute.")
         return self._known
 
+    async def since(self, moment: float, within: float) -> Known:
+        """What is known, found out after this moment (epoch seconds) unless that takes longer than ``within`` seconds.
+
+        However many ask, the scheduler is asked once. Raises Unreachable while it has not answered once.
+        """
+        known = self.known()
+        if known.at < moment:
+            if self._renewal is None or self._renewal.done():
+                self._renewal = asyncio.get_running_loop().create_task(self._renew())
+            await asyncio.wait([self._renewal], timeout=within)
+        return self.known()
+
     def fetch_first(self) -> None:
         """Ask the scheduler once and wait for it, in a thread: the configuration is read inside a loop."""
         thread = threading.Thread(target=lambda: asyncio.run(self._renew()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from shopfloor_jobs.accounts import Accounts
@@ -14,19 +15,25 @@ from shopfloor_jobs.scheduler import Description
 from .costs import cost_words, gpu_seconds
 from .estimates import Estimate, Estimates, TooMany
 from .form import editable_values
+from .offers import Known
 
 SOON = 30.0  # seconds that still count as now; Slurm's own scheduler looks about that often
 TRIED = 2  # alternatives that are asked for
 
 
 class Outlook:
-    """Answers the start form for one person; ``accounts`` and ``description`` are what the hub knows already."""
+    """Answers the start form for one person; ``accounts`` is what the hub knows, and ``known_since`` returns what is
+    known of the machine, found out after a moment."""
 
     def __init__(
-        self, offer: Offer, description: Description, accounts: Accounts, estimates: Estimates
+        self,
+        offer: Offer,
+        accounts: Accounts,
+        estimates: Estimates,
+        known_since: Callable[[float], Awaitable[Known]],
     ):
-        self.offer, self.description = offer, description
-        self.accounts, self.estimates = accounts, estimates
+        self.offer, self.accounts, self.estimates = offer, accounts, estimates
+        self.known_since = known_since
 
     async def of(self, request: Request) -> dict[str, Any]:
         """``{"hardware", "cost", "too_dear", "start", "free", "instead"}``; ``start`` as :func:`start_json` has it.
@@ -38,19 +45,24 @@ class Outlook:
         estimate = await self.estimates.get(self.offer.person, request)
         left = account.gpu_left if account else None
         start = start_json(estimate)
-        free = fits_now(self.description, request) >= request.nodes
+        free, instead = False, []
+        if start["kind"] != "now":
+            # What is said to be free must not be older than the scheduler's word that it starts later.
+            machine = (await self.known_since(start["asked"] or 0.0)).description
+            free = fits_now(machine, request) >= request.nodes
+            instead = [] if free else await self._instead(machine, request)
         return {
             "hardware": hardware(request),
             "cost": cost_words(request, account),
             "too_dear": left is not None and gpu_seconds(request) > left,
             "start": start,
             "free": free,
-            "instead": [] if start["kind"] == "now" or free else await self._instead(request),
+            "instead": instead,
         }
 
-    async def _instead(self, request: Request) -> list[dict[str, Any]]:
+    async def _instead(self, machine: Description, request: Request) -> list[dict[str, Any]]:
         """The first of what fits into what is free now that the scheduler would take."""
-        for other in alternatives(self.offer, self.description, request)[:TRIED]:
+        for other in alternatives(self.offer, machine, request)[:TRIED]:
             try:
                 start = start_json(await self.estimates.get(self.offer.person, other))
             except TooMany:

@@ -18,6 +18,7 @@ from .outlook import Outlook
 
 ESTIMATES = "shopfloor_estimates"
 BODY_LIMIT = 16 * 1024  # bytes
+WITHIN = 2.0  # seconds to find out anew what is free
 
 
 class OutlookHandler(APIHandler):
@@ -37,8 +38,12 @@ class OutlookHandler(APIHandler):
         try:
             offer = offers.make(person.name, [group.name for group in person.groups])
             request = offer.check(options)
-            known = offers.known()
-            outlook = Outlook(offer, known.description, known.accounts, self.settings[ESTIMATES])
+            outlook = Outlook(
+                offer,
+                offers.known().accounts,
+                self.settings[ESTIMATES],
+                lambda moment: offers.since(moment, WITHIN),
+            )
             answer = await outlook.of(request)
         except Refused as refusal:
             raise web.HTTPError(400, str(refusal)) from refusal

@@ -138,7 +138,7 @@ def test_one_click_takes_what_is_free_now_and_nothing_runs_twice(
     )
 
     def offered() -> bool:
-        # What the hub knows of free hardware may be 45 s old.
+        # What the hub knows of free hardware may be 10 s old.
         page.reload()
         page.wait_for_timeout(1500)
         return switch.is_visible()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import replace
 
 import pytest
@@ -221,3 +223,28 @@ async def test_offers_never_wait_for_the_scheduler(monkeypatch):
     await kept._renewal
     assert kept.make("alice").partitions[0].name == "cpu"
     assert scheduler.asked == 3
+
+
+async def test_what_somebody_asks_just_now_is_found_out_anew_once_for_all():
+    scheduler = SilentThenAnswering()
+    scheduler.description = Description("test", "1", (CPU,))
+    kept = Offers(parse(""))
+    kept.scheduler = scheduler
+    await kept._renew()
+    await asyncio.gather(*(kept.since(time.time() - 60, within=5) for _ in range(5)))
+    assert scheduler.asked == 1
+    scheduler.description = Description("test", "2", (CPU,))
+    found = await asyncio.gather(*(kept.since(time.time(), within=5) for _ in range(5)))
+    assert {known.description.version for known in found} == {"2"}
+    assert scheduler.asked == 2
+
+
+async def test_a_scheduler_that_is_silent_then_holds_nobody_up():
+    scheduler = SilentThenAnswering()
+    scheduler.description = Description("test", "1", (CPU,))
+    kept = Offers(parse(""))
+    kept.scheduler = scheduler
+    await kept._renew()
+    scheduler.describe = asyncio.Event().wait  # never answers
+    assert (await kept.since(time.time(), within=0.02)).description.version == "1"
+    kept._renewal.cancel()

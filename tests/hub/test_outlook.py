@@ -10,6 +10,7 @@ import pytest
 from shopfloor_hub import estimates as module
 from shopfloor_hub.costs import cost_words, free_words, hours, left_words, room_words
 from shopfloor_hub.estimates import Estimate, Estimates, TooMany
+from shopfloor_hub.offers import Known
 from shopfloor_hub.outlook import Outlook, start_json
 from shopfloor_jobs.accounts import Account, Accounts
 from shopfloor_jobs.offer import Offer, Partition, Preset
@@ -32,6 +33,10 @@ OFFER = Offer(
     (Partition("cpu", "CPU nodes"), Partition("gpu", "", {"gpus": 4}, {"a100": 4, "l40": 2})),
     (Preset("small", "Small", {"cpus": 1}),),
 )
+
+
+async def known(moment: float) -> Known:
+    return Known(MACHINE, Accounts(), moment)
 
 
 class Answers:
@@ -97,7 +102,7 @@ async def test_what_is_free_is_offered_instead_unless_the_scheduler_would_refuse
     async def outlook(**estimates: float | Exception) -> dict:
         accounts = Accounts({"alice": (VISION,)})
         answers = Estimates(Answers(**estimates))
-        return await Outlook(OFFER, MACHINE, accounts, answers).of(replace(GPU, gpus=1))
+        return await Outlook(OFFER, accounts, answers, known).of(replace(GPU, gpus=1))
 
     answer = await outlook(a100=now + 900, l40=now + 800)
     assert answer["start"]["kind"] == "later"
@@ -109,7 +114,7 @@ async def test_what_is_free_is_offered_instead_unless_the_scheduler_would_refuse
 
 
 async def test_free_hardware_is_told_though_the_scheduler_promises_less():
-    outlook = Outlook(OFFER, MACHINE, Accounts(), Estimates(Answers(l40=time.time() + 3600)))
+    outlook = Outlook(OFFER, Accounts(), Estimates(Answers(l40=time.time() + 3600)), known)
     answer = await outlook.of(replace(GPU, gpus=1, gpu_type="l40"))
     assert (answer["start"]["kind"], answer["free"], answer["instead"]) == ("later", True, [])
 
