@@ -31,17 +31,21 @@ def test_a_person_sees_their_own_jobs_and_how_old_the_answer_is(case: Case, toke
 
     def told():
         answer = ask(case, tokens["alice"]).json()
-        return answer if answer["jobs"] else None
+        # Slurm shows for a while what ended before.
+        living = [one for one in answer["jobs"] if one["state"] != "ended"]
+        return (answer, living) if living else None
 
-    answer = wait_until(told, 20, "the hub has seen the job")
-    [job] = answer["jobs"]
-    assert (job["id"], job["tag"], job["owner"]) == (real.id, real.tag, "alice")
+    answer, living = wait_until(told, 20, "the hub has seen the job")
+    assert [(job["id"], job["tag"], job["owner"]) for job in living] == [
+        (real.id, real.tag, "alice")
+    ]
+    assert {job["owner"] for job in answer["jobs"]} == {"alice"}
     assert answer["health"]["trouble"] == ""
     assert answer["health"]["looked"] > 0
 
 
 def test_nobody_sees_somebody_elses(case: Case, tokens):
-    assert ask(case, tokens["bob"]).json()["jobs"] == []
+    assert {job["owner"] for job in ask(case, tokens["bob"]).json()["jobs"]} <= {"bob"}
     assert ask(case, case.hub.admin_token).status_code == 403
     assert ask(case, "0" * 32).status_code == 403
 
