@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,13 +56,16 @@ class Person(requests.Session):
         self._send("DELETE", server)
 
     def _send(self, method: str, server: str, **kwargs: Any) -> None:
+        """Ask and let somebody else wait: a connection that is closed at once may never get past the proxy."""
         path = f"servers/{server}" if server else "server"
         url = f"{self.hub.url}/hub/api/users/{self.name}/{path}"
         headers = {"Authorization": f"token {self.token}"}
-        try:
-            requests.request(method, url, headers=headers, timeout=(5, 0.01), **kwargs)
-        except requests.RequestException:
-            return
+
+        def ask() -> None:
+            with contextlib.suppress(requests.RequestException):  # the hub may be killed meanwhile
+                requests.request(method, url, headers=headers, timeout=60, **kwargs)
+
+        threading.Thread(target=ask, daemon=True).start()
 
     def home(self) -> Page:
         return self.page("/hub/home")
