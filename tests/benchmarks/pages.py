@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 
 from tests.cases import Case, end_case, slurm_case
-from tests.cluster import requirements
+from tests.cluster import neighbour, requirements
 from tests.cluster.cluster import Cluster
 from tests.cluster.errors import ClusterError
 from tests.cluster.outages import hanging
@@ -56,10 +56,7 @@ def look(people: Mapping[str, Person], rounds: int, label: str) -> dict[str, flo
 
 def wait_for_a_gpu(case: Case, people: Mapping[str, Person]) -> None:
     """All GPUs are somebody else's, and one person waits for them."""
-    cluster = case.cluster
-    command = ["sbatch", "-p", "gpu", "--gres=gpu:a100:4", "--time=60", "--wrap=sleep 3600"]
-    cluster.run(command, user="dave", check=True)
-    wait_until(lambda: cluster.jobs(), 30, "the nodes are full")
+    neighbour.hold_gpus(case.cluster)
     people[WAITS].start(preset="one-gpu")
     wait_until(
         lambda: (case.hub.server(WAITS) or {}).get("pending") == "spawn", 30, f"{WAITS} waits"

@@ -34,10 +34,6 @@ class HubPages:
         self.page.get_by_label(preset, exact=True).check()
         self.page.get_by_role("button", name="Start", exact=True).click()
 
-    def see_it_wait(self) -> None:
-        expect(self.page.get_by_role("list", name="Progress")).to_be_visible()
-        expect(self.page.get_by_role("button", name="Cancel")).to_be_visible()
-
     def wait_for_lab(self, person: str) -> None:
         self.page.wait_for_url(re.compile(f"/user/{person}/lab"), timeout=START_MS)
 

@@ -31,11 +31,9 @@ def faults(page: Page) -> list[list[str]]:
 
 
 @pytest.mark.slurm
-def test_no_page_has_a_serious_fault(slurm_hub: Case):
-    cluster, hub = slurm_hub.cluster, slurm_hub.hub
-    hold = ["sbatch", "--parsable", "-p", "gpu", "--gres=gpu:a100:4", "--time=30", "--mem=50"]
-    hold += ["--output=/dev/null", "--wrap=exec sleep 900"]
-    blocker = cluster.run(hold, user="dave", check=True).stdout.strip()
+def test_no_page_has_a_serious_fault(slurm_hub: Case, hold_gpus):
+    hub = slurm_hub.hub
+    hold_gpus()
     found: dict[str, list[list[str]]] = {}
     with window(slurm_hub, "accessible", "ivan") as page:
         pages = HubPages(page, slurm_hub)
@@ -59,8 +57,6 @@ def test_no_page_has_a_serious_fault(slurm_hub: Case):
         expect(page.locator("#ended-sentence")).to_be_visible()
         page.get_by_text("Its last lines", exact=True).click()
         found["ended"] = faults(page)
-    cluster.run(["scancel", blocker])
-    cluster.wait_for_job(blocker)
     assert {name: one for name, one in found.items() if one} == {}
 
 

@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.cases import Case
-from tests.harness import wait_until
 
 from .chromium import RESULTS, window
 from .hub_pages import HubPages
@@ -22,26 +21,6 @@ def page(slurm_hub: Case) -> Iterator[Page]:
     with window(slurm_hub, "form-knows", "erin") as page:
         HubPages(page, slurm_hub).sign_in("erin")
         yield page
-
-
-@pytest.fixture
-def busy_a100s(slurm_hub: Case):
-    """Somebody else's job holds every A100 for half an hour, and the hub has seen it."""
-    cluster = slurm_hub.cluster
-    command = [
-        "sbatch",
-        "--parsable",
-        "-p",
-        "gpu",
-        "--gres=gpu:a100:4",
-        "--time=30",
-        "--wrap=sleep 900",
-    ]
-    blocker = cluster.run(command, user="dave", check=True).stdout.strip()
-    wait_until(lambda: cluster.job_state(blocker) == "RUNNING", 30, "the blocking job runs")
-    yield
-    cluster.run(["scancel", blocker])
-    cluster.wait_for_job(blocker)
 
 
 def form(page: Page, case: Case, query: str = "") -> None:
@@ -64,8 +43,9 @@ def test_a_free_machine_is_told_with_cost_and_starts_now(slurm_hub: Case, page: 
 
 
 def test_what_is_busy_says_when_and_one_click_takes_what_is_free(
-    slurm_hub: Case, busy_a100s, page: Page
+    slurm_hub: Case, hold_gpus, page: Page
 ):
+    hold_gpus()
     form(page, slurm_hub, "?gpus=1&gpu_type=a100&cpus=2&memory=1+GB&partition=gpu")
     outlook = page.locator("#outlook")
     expect(outlook).to_contain_text(re.compile(r"Starts about \d\d:\d\d, as things stand\."))

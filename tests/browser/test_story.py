@@ -62,7 +62,6 @@ def test_on_one_machine_with_small_cpu(local_hub: Case, expected: dict[str, Any]
         pages = HubPages(page, local_hub)
         pages.sign_in("alice")
         pages.open_the_default()
-        pages.see_it_wait()
         pages.wait_for_lab("alice")
         lab = Lab(page)
         found = look_around(lab, [])
@@ -94,7 +93,6 @@ def test_on_slurm_with_one_gpu(slurm_hub: Case, expected: dict[str, Any]):
         pages = HubPages(page, slurm_hub)
         pages.sign_in(PERSON)
         pages.choose("One GPU")
-        pages.see_it_wait()
         pages.wait_for_lab(PERSON)
         lab = Lab(page)
         [server] = [job["id"] for job in cluster.jobs() if job["user"] == PERSON]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -47,23 +47,7 @@ def page(slurm_hub: Case) -> Iterator[Page]:
 def nothing_left(slurm_hub: Case) -> Iterator[None]:
     yield
     slurm_hub.hub.stop_server(PERSON)
-    for line in slurm_hub.cluster.run(["squeue", "--noheader", "--format=%i"]).stdout.split():
-        slurm_hub.cluster.run(["scancel", line])
-        slurm_hub.cluster.wait_for_job(line)
-
-
-@pytest.fixture
-def hold_gpus(slurm_hub: Case) -> Callable[[], str]:
-    """Let somebody else have all of gpu01's GPUs, or wait for them; returns the job's id."""
-
-    def hold(state: str = "RUNNING") -> str:
-        command = ["sbatch", "--parsable", "-p", "gpu", "--gres=gpu:a100:4", "--time=30"]
-        command += ["--mem=50", "--output=/dev/null", "--wrap=exec sleep 900"]
-        job = slurm_hub.cluster.run(command, user="dave", check=True).stdout.strip()
-        wait_until(lambda: slurm_hub.cluster.job_state(job) == state, 30, f"job {job} is {state}")
-        return job
-
-    return hold
+    slurm_hub.wait_no_jobs()
 
 
 def her_jobs(case: Case) -> list[str]:

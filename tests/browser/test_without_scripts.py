@@ -18,8 +18,8 @@ def test_a_preset_starts_a_server_without_javascript(case: Case):
         pages = HubPages(page, case)
         pages.sign_in("bob")
         pages.choose(label)
-        pages.see_it_wait()
         server = case.hub.wait_server("bob")
+        pages.wait_for_lab("bob")
     assert server["user_options"]["preset"] == preset
     [job] = case.jobs()
     assert job.node == case.gpu_node or case.name == "local"

@@ -71,10 +71,10 @@ print([said(one) for one in (None, nobody, bob)])
 
 @pytest.mark.slurm
 @pytest.mark.usefixtures("nothing_left")
-def test_a_server_that_is_cancelled_while_it_waits_leaves_no_certificate(slurm_hub: Case):
-    cluster = slurm_hub.cluster
-    block = ["sbatch", "--parsable", "-p", "gpu", "--gres=gpu:a100:4", "--wrap=sleep 600"]
-    blocker = cluster.run(block, user="dave", check=True).stdout.strip()
+def test_a_server_that_is_cancelled_while_it_waits_leaves_no_certificate(
+    slurm_hub: Case, hold_gpus
+):
+    hold_gpus()
     slurm_hub.hub.add_user("alice")
     slurm_hub.hub.start_server("alice", {"preset": "one-gpu"})
     wait_until(lambda: intent(slurm_hub, "alice")["job_id"], 30, "the job is submitted")
@@ -82,7 +82,6 @@ def test_a_server_that_is_cancelled_while_it_waits_leaves_no_certificate(slurm_h
     assert folder.exists()
     slurm_hub.hub.stop_server("alice")
     wait_until(lambda: not folder.exists(), 30, "its files are removed")
-    cluster.run(["scancel", blocker])
 
 
 # A server and a hub that is not its own

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from tests.cases import Case
+from tests.cluster import neighbour
 from tests.harness import wait_until
 
 pytestmark = pytest.mark.slurm
@@ -32,40 +33,15 @@ def waits_again(case: Case, job: str) -> bool:
     return bool(server) and server["pending"] == "spawn" and job_of(case) == job
 
 
-@pytest.fixture
-def full_gpu_node(slurm_hub: Case):
-    """Somebody else's job holds all of gpu01's GPUs; call it to end that job."""
-    cluster = slurm_hub.cluster
-    command = [
-        "sbatch",
-        "--parsable",
-        "-p",
-        "gpu",
-        "--gres=gpu:a100:4",
-        "--time=30",
-        "--wrap=sleep 600",
-    ]
-    blocker = cluster.run(command, user="dave", check=True).stdout.strip()
-    wait_until(lambda: cluster.job_state(blocker) == "RUNNING", 30, "the blocking job runs")
-
-    def free() -> None:
-        cluster.run(["scancel", blocker])
-        cluster.wait_for_job(blocker)
-
-    yield free
-    free()
-
-
-def test_a_waiting_server_keeps_its_job_and_becomes_ready_after_a_kill(
-    slurm_hub: Case, full_gpu_node
-):
+def test_a_waiting_server_keeps_its_job_and_becomes_ready_after_a_kill(slurm_hub: Case, hold_gpus):
+    blocker = hold_gpus()
     token = slurm_hub.hub.add_user("carol")
     assert slurm_hub.hub.start_server("carol", {"preset": "one-gpu"}).status_code == 202
     job = wait_until(lambda: job_of(slurm_hub), 20, "the job is submitted")
     slurm_hub.hub.kill_hub()
     slurm_hub.hub.start_hub()
     wait_until(lambda: waits_again(slurm_hub, job), 30, "it waits again")
-    full_gpu_node()
+    neighbour.release(slurm_hub.cluster, blocker)
     slurm_hub.hub.wait_server("carol")
     assert [one.id for one in slurm_hub.jobs()] == [job]
     url = f"{slurm_hub.hub.url}/user/carol/api/status"
@@ -73,7 +49,8 @@ def test_a_waiting_server_keeps_its_job_and_becomes_ready_after_a_kill(
     assert answer.status_code == 200
 
 
-def test_a_waiting_server_can_be_cancelled_after_a_kill(slurm_hub: Case, full_gpu_node):
+def test_a_waiting_server_can_be_cancelled_after_a_kill(slurm_hub: Case, hold_gpus):
+    hold_gpus()
     slurm_hub.hub.add_user("carol")
     slurm_hub.hub.start_server("carol", {"preset": "one-gpu"})
     job = wait_until(lambda: job_of(slurm_hub), 20, "the job is submitted")
@@ -84,9 +61,8 @@ def test_a_waiting_server_can_be_cancelled_after_a_kill(slurm_hub: Case, full_gp
     wait_until(lambda: job not in [one.id for one in slurm_hub.jobs()], 30, "the job is cancelled")
 
 
-def test_a_server_can_be_cancelled_while_it_waits_and_its_token_dies(
-    slurm_hub: Case, full_gpu_node
-):
+def test_a_server_can_be_cancelled_while_it_waits_and_its_token_dies(slurm_hub: Case, hold_gpus):
+    hold_gpus()
     slurm_hub.hub.add_user("carol")
     slurm_hub.hub.start_server("carol", {"preset": "one-gpu"})
     wait_until(lambda: job_of(slurm_hub), 20, "the job is submitted")
@@ -101,7 +77,8 @@ def test_a_server_can_be_cancelled_while_it_waits_and_its_token_dies(
     )
 
 
-def test_what_a_person_reads_while_waiting_is_slurms_reason(slurm_hub: Case, full_gpu_node):
+def test_what_a_person_reads_while_waiting_is_slurms_reason(slurm_hub: Case, hold_gpus):
+    hold_gpus()
     token = slurm_hub.hub.add_user("carol")
     slurm_hub.hub.start_server("carol", {"preset": "one-gpu"})
     url = f"{slurm_hub.hub.url}/hub/api/users/carol/server/progress"
@@ -142,8 +119,9 @@ def test_whoever_has_no_project_reads_so_and_nothing_is_submitted(slurm_hub: Cas
 
 
 def test_a_job_that_was_cancelled_while_the_hub_was_away_is_not_submitted_again(
-    slurm_hub: Case, full_gpu_node
+    slurm_hub: Case, hold_gpus
 ):
+    hold_gpus()
     hub, cluster = slurm_hub.hub, slurm_hub.cluster
     hub.add_user("carol")
     hub.start_server("carol", {"preset": "one-gpu"})
