@@ -338,6 +338,8 @@ class ShopfloorSpawner(BatchSpawnerBase):
         return pending and self.pending in (None, "check", "stop")
 
     async def _waits_again(self) -> bool:
+        if not (self.intent and self.intent.address):
+            return False  # what was not yet seen to run waited when it was seen last: it has just reported
         seen = await self._look()
         return seen is not None and seen.state is State.PENDING
 

@@ -10,7 +10,7 @@ from tests.harness import wait_until
 
 from .case import Faults
 from .checks import all_jobs, nothing_lost
-from .commands import HOLD_AFTER, HOLD_BEFORE
+from .commands import HOLD_AFTER, HOLD_BEFORE, complains
 
 pytestmark = pytest.mark.slurm
 
@@ -110,6 +110,25 @@ def test_what_is_submitted_after_its_cancel_does_not_stay(faults: Faults, order:
     assert len({job.id for job in all_jobs(faults.case)} - before) == 1
     nothing_lost(faults.case, [alice])
     faults.running("alice")
+    nothing_lost(faults.case, [alice])
+
+
+def port(faults: Faults, name: str) -> int:
+    return faults.hub.server(name)["state"]["shopfloor"]["port"]
+
+
+@pytest.mark.fault(13, "cancelled as it reports, when the last look still showed it waiting")
+def test_a_server_that_just_reported_can_be_cancelled(faults: Faults, full_cpu_node):
+    alice = faults.person("alice")
+    alice.start(preset="stub")
+    alice.reads('"stage": "waiting"')
+    with faults.commands.ordered("squeue", complains("Unable to contact slurm controller")):
+        full_cpu_node()
+        wait_until(lambda: port(faults, "alice"), 60, "it reported")
+        alice.click_stop()
+        wait_until(lambda: is_stopping(faults, "alice"), 20, "it is stopping")
+    wait_until(lambda: faults.hub.server("alice") is None, 30, "it has stopped")
+    faults.case.wait_no_jobs(60)
     nothing_lost(faults.case, [alice])
 
 
