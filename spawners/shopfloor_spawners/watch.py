@@ -76,7 +76,7 @@ class Watch:
 
     def _tell(self, hub: JupyterHub) -> None:
         for spawner in _spawners(hub):
-            if spawner.ready and spawner.job_has_changed():
+            if spawner.ready and spawner.sight.has_changed():
                 self._keep(spawner.poll_and_notify())
 
     def _sweep(self, hub: JupyterHub) -> None:

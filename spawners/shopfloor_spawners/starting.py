@@ -1,0 +1,102 @@
+"""The steps of a start: the job is submitted, its server reports, its place is known; spawner.py takes them in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from shopfloor_jobs.job import Job, Seen, State
+from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused
+
+from . import endings
+from .options import StartRefused
+from .watch import KIND
+
+if TYPE_CHECKING:
+    from .spawner import ShopfloorSpawner
+
+
+async def submit(spawner: ShopfloorSpawner) -> str:
+    """The id of the job that the spawner's intent means. Raises StartRefused with the scheduler's own words."""
+    # In a task of its own: cancelling the start must not cut sbatch off, whose answer stop() needs.
+    try:
+        job = await job_of(spawner)
+        spawner.submission = asyncio.create_task(spawner.view.scheduler.submit(job))
+        return (await asyncio.shield(spawner.submission))[0]
+    except SubmitRefused as error:
+        raise StartRefused(f"The job was not accepted: {error}", "refused") from error
+    except SchedulerError as error:
+        message = f"Nothing could be started, for the scheduler does not answer: {error}"
+        raise StartRefused(message, "unreachable", status=503) from error
+
+
+async def job_of(spawner: ShopfloorSpawner) -> Job:
+    """The job that the spawner's intent means, with new certificates. Raises SubmitRefused."""
+    intent = spawner.intent
+    assert intent is not None
+    files: dict[str, str] = {}
+    if spawner.encryption:
+        files = await spawner.encryption.for_job(intent.tag, intent.request.time)
+    return Job(
+        tag=intent.tag,
+        owner=spawner.user.name,
+        kind=KIND,
+        request=intent.request,
+        command=tuple(spawner.make_command(intent.request)),
+        secrets=spawner.get_env(),
+        files=files,
+        title=spawner.name,
+    )
+
+
+async def wait_for_report(spawner: ShopfloorSpawner) -> None:
+    """Return once the job's server has reported its port, however long the queue is.
+
+    Raises StartRefused when the job has ended, or has run for ``arrival_timeout`` without a report.
+    """
+    running_since = None
+    spawner.view.hurry()
+    while not await spawner.report_or_look():
+        seen = await spawner.sight.look()
+        if await spawner.sight.is_gone():
+            raise await ended(spawner, seen)
+        if seen is None or seen.state is not State.RUNNING:
+            running_since = None
+            continue
+        if running_since is None:
+            running_since = time.monotonic()
+            spawner.view.hurry()  # what fails fails soon
+        if time.monotonic() - running_since > spawner.arrival_timeout:
+            message = (
+                f"The job runs on {seen.node}, but its server did not report within "
+                f"{spawner.arrival_timeout:g} s."
+            )
+            raise StartRefused(message, "no_report", status=500)
+
+
+async def url_of(spawner: ShopfloorSpawner) -> str:
+    """Where the server that reported is, stored, without its path; waits until the view shows the job's node."""
+    intent = spawner.intent
+    assert intent is not None
+    seen = await spawner.sight.look()
+    while not intent.address:
+        if seen and seen.state is State.RUNNING and seen.address:
+            intent.address = seen.address
+        elif await spawner.sight.is_gone():
+            raise await ended(spawner, seen)
+        else:
+            seen = await spawner.sight.look(max_age=0)
+    await spawner.stored()
+    spawner.ip, spawner.port = intent.address, intent.port
+    address = f"{intent.address}:{intent.port}"
+    if spawner.encryption is None:
+        return f"http://{address}"
+    spawner.encryption.expect(spawner.server, intent.tag)
+    return f"https://{address}"
+
+
+async def ended(spawner: ShopfloorSpawner, seen: Seen | None) -> StartRefused:
+    """The failure of a start whose job has ended; from the second line on, the last lines that it wrote."""
+    ending = await endings.why(spawner, seen)
+    return StartRefused(f"{ending.text()}\n{ending.log}", "ended", status=500)
