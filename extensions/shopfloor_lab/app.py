@@ -26,7 +26,7 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     offers = Offers(home, environment)
     clusters = Clusters(home, offers.get, environment, offers.hub)
     parts = {"offers": offers, "clusters": clusters}
-    session = Session(server, clusters.list, environment, home)
+    session = Session(server, clusters.list, environment, home, offers.hub)
     base = url_path_join(server.web_app.settings["base_url"], API)
     server.web_app.add_handlers(
         ".*$",

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
-
 import pytest
 from shopfloor_jobs.job import Seen, State
 from shopfloor_jobs.scheduler import NothingNew, Unreachable
 from shopfloor_lab import jobs as module
 from shopfloor_lab.hub import Hub
 from shopfloor_lab.jobs import HubJobs
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
-from tornado.web import Application, RequestHandler
+from tornado.web import Application
 
 JOB = Seen(
     "17", "shopfloor-cluster-0123456789abcdef", "alice", State.PENDING, place=3, expected=9.0
 )
-
-
-class JobsHandler(RequestHandler):
-    def get(self) -> None:
-        assert self.request.headers["Authorization"] == "token secret"
-        status = self.application.settings["status"]
-        if status != 200:
-            self.send_error(status)
-            return
-        self.finish(json.dumps(self.application.settings["answer"]))
 
 
 class CountingScheduler:
@@ -40,20 +25,9 @@ class CountingScheduler:
 
 
 @pytest.fixture
-async def hub() -> AsyncIterator[Application]:
-    health = {"looked": 1.0, "trouble": "", "since": None}
-    application = Application(
-        [("/hub/api/shopfloor/jobs", JobsHandler)],
-        status=200,
-        answer={"jobs": [JOB.to_json()], "health": health},
-    )
-    sockets = bind_sockets(0, "127.0.0.1")
-    server = HTTPServer(application)
-    server.add_sockets(sockets)
-    application.settings["url"] = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/hub/api"
-    yield application
-    server.stop()
-    await server.close_all_connections()
+def hub(jobs_hub: Application) -> Application:
+    jobs_hub.settings["answer"]["jobs"] = [JOB.to_json()]
+    return jobs_hub
 
 
 def asking(hub: Application) -> HubJobs:

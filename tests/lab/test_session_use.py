@@ -32,7 +32,7 @@ def write(folder: Path, **files: str) -> Path:
 
 
 def job(tmp_path: Path, **request: Any) -> Given:
-    return Given(tmp_path, 0, "", Request(**request), 0.0, Rule(), kept_by_runner=False)
+    return Given(tmp_path, 0, "", Request(**request), 0.0, 0.0, Rule(), kept_by_runner=False)
 
 
 def test_memory_of_a_control_group_is_without_the_cache_that_the_kernel_drops(tmp_path: Path):

@@ -51,7 +51,8 @@ class Watched:
         self.clusters: Callable[[], list[dict[str, Any]]] = list
         self.emitted: list[dict[str, Any]] = []
         self.ended = 0
-        job = Given(path, 0, "tag", Request(time=4 * HOUR), time.time() + 2 * HOUR, RULE, False)
+        ends = time.time() + 2 * HOUR
+        job = Given(path, 0, "tag", Request(time=4 * HOUR), ends, ends, RULE, False)
         self.work = Work(WithoutKernels(), self._list)  # type: ignore[arg-type]
         self.watch = Watch(
             job,

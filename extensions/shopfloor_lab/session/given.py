@@ -14,7 +14,7 @@ from shopfloor_jobs.request import Request
 
 @dataclass(frozen=True)
 class Given:
-    """``stops`` is when the job is asked to end, in seconds since the epoch of this node's clock.
+    """``ends`` is when the scheduler ends the job, ``stops`` when it is asked to end: seconds since the epoch.
 
     ``kept_by_runner`` says that the whole job is ended when it uses more memory than it asked for; where it is
     not, the kernel of the node ends the largest program.
@@ -24,6 +24,7 @@ class Given:
     index: int
     tag: str
     request: Request
+    ends: float
     stops: float
     rule: Rule
     kept_by_runner: bool
@@ -50,6 +51,7 @@ def given(environment: Mapping[str, str]) -> Given | None:
         index=index,
         tag=job["tag"],
         request=request,
+        ends=ends,
         stops=float(started.get("stops", ends)),
         rule=Rule.from_environment(environment),
         kept_by_runner=bool(job["runner"]["memory"]),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
+    from shopfloor_lab.hub import Hub
+
     from .watch import Watch
 
 START_AFTER = 5.0  # seconds; the first page that asks is served before
@@ -44,11 +46,13 @@ class Session:
         clusters: Callable[[], Awaitable[list[dict[str, Any]]]],
         environment: Mapping[str, str],
         home: Path,
+        hub: Hub,
     ):
-        self._server, self._clusters = server, clusters
+        self._server, self._clusters, self._hub = server, clusters, hub
         self._environment, self._home = environment, home
         self._starting: asyncio.Task[Watch | None] | None = None
         self._running: asyncio.Task[None] | None = None
+        self._following: asyncio.Task[None] | None = None
         # Pages subscribe to the events that are known when they connect.
         server.event_logger.register_event_schema(SCHEMA)
 
@@ -68,6 +72,7 @@ class Session:
 
     async def _start(self) -> Watch | None:
         from .given import given
+        from .moved_end import MovedEnd
         from .use import Meter
         from .watch import Watch
         from .work import Work
@@ -89,6 +94,7 @@ class Session:
         )
         self._running = asyncio.create_task(watch.run())
         self._running.add_done_callback(lambda task: self._report(task, watch))
+        self._following = asyncio.create_task(MovedEnd(self._hub, job, watch.move_end).run())
         return watch
 
     def _report(self, running: asyncio.Task[None], watch: Watch) -> None:
