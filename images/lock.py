@@ -25,9 +25,10 @@ HEADER = """\
 
 
 def wanted() -> list[str]:
-    """What the Lab distribution asks for, its examples included, but not what this checkout makes itself."""
+    """What the Lab distribution asks for with its extras, but not what this checkout makes itself."""
     project = tomllib.loads(EXTENSION.read_text())["project"]
-    asked = [*project["dependencies"], *project["optional-dependencies"]["examples"]]
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"], *extras["examples"], *extras["gpus"]]
     return [one for one in asked if not re.match(r"shopfloor\b", one)]
 
 
