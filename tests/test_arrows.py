@@ -60,8 +60,19 @@ def test_an_arrow_the_wrong_way_is_found():
     assert against_the_arrows("shopfloor_jobs", source) == ["line 2: shopfloor_hub"]
 
 
+# Modules of shopfloor_jobs that only those import who bring this along.
+BRINGS = {"certificates.py": "cryptography"}
+
+
 def test_jobs_need_nothing_but_the_standard_library():
     for path in FOLDERS["shopfloor_jobs"].rglob("*.py"):
         for line, name in imported(path.read_text()):
             known = name in sys.stdlib_module_names or name in ("shopfloor_jobs", "tomli")
-            assert known, f"{path.name}, line {line}: {name}"
+            assert known or BRINGS.get(path.name) == name, f"{path.name}, line {line}: {name}"
+
+
+@pytest.mark.parametrize("module", [Path(name).stem for name in BRINGS])
+def test_no_module_of_jobs_imports_what_needs_more(module: str):
+    for path in FOLDERS["shopfloor_jobs"].rglob("*.py"):
+        assert f"import {module}" not in path.read_text(), path.name
+        assert f".{module} import" not in path.read_text(), path.name

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime
 import fcntl
-import ipaddress
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,9 +19,9 @@ from pathlib import Path
 from certipy.certipy import CertStore
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from shopfloor_jobs.certificates import BOTH, CLIENT, SERVER, Authority, alternative, key_pem, pem
 from shopfloor_jobs.directory import write_text
 
 # JupyterHub's names, by which it looks them up.
@@ -37,12 +36,9 @@ AUTHORITIES = (HUB, SERVERS, PROXY_API, PROXY, SERVICES)
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 DAY = 24 * 3600  # seconds
-SKEW = 3600  # seconds that a node's clock may be behind
 AUTHORITY_LASTS = 10 * 365 * DAY
 PAIR_LASTS = 2 * 365 * DAY  # of hub and proxy
 RENEWED_BEFORE = 365 * DAY  # its end; only a start renews, so what runs for a year is still valid
-
-BOTH = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
 @dataclass(frozen=True)
@@ -56,8 +52,8 @@ class Pair:
 
 PAIRS = (
     Pair("hub-internal", HUB, BOTH),
-    Pair("proxy-api", PROXY_API, (ExtendedKeyUsageOID.SERVER_AUTH,)),
-    Pair("proxy-client", PROXY, (ExtendedKeyUsageOID.CLIENT_AUTH,)),
+    Pair("proxy-api", PROXY_API, SERVER),
+    Pair("proxy-client", PROXY, CLIENT),
 )
 # Whom each takes, as far as JupyterHub does not write the list itself.
 TRUST = {
@@ -71,12 +67,6 @@ class DamagedError(Exception):
     """What lies in the directory is no certificate of ours; the text names the file."""
 
 
-@dataclass(frozen=True)
-class _Signer:
-    certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
-
-
 class Authorities:
     """The certificates in one directory (0700, keys 0600): ``<name>.pem``, ``<name>.key``, ``<name>-trust.pem``.
 
@@ -85,7 +75,7 @@ class Authorities:
 
     def __init__(self, directory: Path):
         self.directory = directory
-        self._signers: dict[str, _Signer] = {}
+        self._signers: dict[str, Authority] = {}
 
     @property
     def store(self) -> Path:
@@ -119,7 +109,8 @@ class Authorities:
                     self._make_authority(name)
             for pair in PAIRS:
                 if not self._serves(pair, names[pair.name]):
-                    text = self._issue(pair.authority, names[pair.name], pair.purposes, PAIR_LASTS)
+                    held, signer = names[pair.name], self._signer(pair.authority)
+                    text = signer.issue(held[0], pair.purposes, PAIR_LASTS, held)
                     self._write(pair.name, *text)
             for name, taken in TRUST.items():
                 texts = [Path(self.certificate(one)).read_text() for one in taken]
@@ -132,7 +123,7 @@ class Authorities:
         Its one name is the job's tag, for nobody knows on which node the job will run, and an address there would
         be that of the neighbours, too. Raises OSError or DamagedError.
         """
-        certificate, key = self._issue(SERVERS, (tag,), BOTH, seconds)
+        certificate, key = self._signer(SERVERS).issue(tag, BOTH, seconds, (tag,))
         return {
             "JUPYTERHUB_SSL_KEYFILE": key,
             "JUPYTERHUB_SSL_CERTFILE": certificate,
@@ -159,41 +150,8 @@ class Authorities:
             os.close(descriptor)
 
     def _make_authority(self, name: str) -> None:
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = _name(f"Shopfloor {name}")
-        certificate = (
-            _builder(subject, subject, key.public_key(), AUTHORITY_LASTS)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        self._write(name, _pem(certificate), _key_pem(key))
-
-    def _issue(
-        self,
-        authority: str,
-        names: Sequence[str],
-        purposes: Sequence[x509.ObjectIdentifier],
-        seconds: float,
-    ) -> tuple[str, str]:
-        """A new certificate and its key, as text."""
-        signer = self._signer(authority)
-        key = ec.generate_private_key(ec.SECP256R1())
-        certificate = (
-            _builder(_name(names[0]), signer.certificate.subject, key.public_key(), seconds)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(digital_signature=True), critical=True)
-            .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
-            .add_extension(
-                x509.SubjectAlternativeName([_alternative(one) for one in names]), critical=False
-            )
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key()),
-                critical=False,
-            )
-            .sign(signer.key, hashes.SHA256())
-        )
-        return _pem(certificate), _key_pem(key)
+        made = Authority.make(f"Shopfloor {name}", AUTHORITY_LASTS)
+        self._write(name, pem(made.certificate), key_pem(made.key))
 
     def _serves(self, pair: Pair, names: Sequence[str]) -> bool:
         """Whether a pair is there, whole and of our authority, with these names and a year to go."""
@@ -205,10 +163,10 @@ class Authorities:
         except (ValueError, TypeError, InvalidSignature):
             return False
         held = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        left = found.not_valid_after_utc - _now()
+        left = found.not_valid_after_utc - datetime.datetime.now(datetime.timezone.utc)
         return (
             found.public_key() == key.public_key()
-            and list(held) == [_alternative(one) for one in names]
+            and list(held) == [alternative(one) for one in names]
             and left.total_seconds() > RENEWED_BEFORE
         )
 
@@ -251,65 +209,7 @@ class Authorities:
             raise DamagedError(f"{path} is no key of ours")
         return key
 
-    def _signer(self, name: str) -> _Signer:
+    def _signer(self, name: str) -> Authority:
         if name not in self._signers:
-            self._signers[name] = _Signer(self._read(name), self._read_key(name))
+            self._signers[name] = Authority(self._read(name), self._read_key(name))
         return self._signers[name]
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, seconds: float
-) -> x509.CertificateBuilder:
-    now = _now()
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(seconds=SKEW))
-        .not_valid_after(now + datetime.timedelta(seconds=seconds))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-    )
-
-
-def _usage(**given: bool) -> x509.KeyUsage:
-    every = (
-        "digital_signature",
-        "content_commitment",
-        "key_encipherment",
-        "data_encipherment",
-        "key_agreement",
-        "key_cert_sign",
-        "crl_sign",
-        "encipher_only",
-        "decipher_only",
-    )
-    return x509.KeyUsage(**{name: given.get(name, False) for name in every})
-
-
-def _alternative(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        return x509.DNSName(name)
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.timezone.utc)
-
-
-def _pem(certificate: x509.Certificate) -> str:
-    return certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    ).decode()

@@ -13,8 +13,9 @@ import pytest
 from shopfloor_hub import check_tls, state
 from shopfloor_hub.findings import FAIL, OK, WARN
 from shopfloor_hub.site import Site, load, parse
+from shopfloor_jobs.certificates import BOTH
 from shopfloor_jobs.tls import server_context
-from shopfloor_spawners.authorities import BOTH, DAY, HUB, SERVERS, Authorities
+from shopfloor_spawners.authorities import DAY, HUB, SERVERS, Authorities
 
 from tests.harness import free_ports
 
@@ -73,7 +74,8 @@ def test_a_damaged_certificate_is_named(site: Site, made: Authorities):
 
 
 def test_what_ends_soon_is_a_warning(site: Site, made: Authorities):
-    made._write("proxy-client", *made._issue("proxy-client-ca", ("127.0.0.1",), BOTH, 10 * DAY))
+    signer = made._signer("proxy-client-ca")
+    made._write("proxy-client", *signer.issue("127.0.0.1", BOTH, 10 * DAY, ("127.0.0.1",)))
     assert levels(site, "proxy-client ends in 9 days; start hub and proxy again") == [WARN]
 
 

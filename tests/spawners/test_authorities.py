@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from jupyterhub.utils import make_ssl_context
+from shopfloor_jobs.certificates import BOTH
 from shopfloor_jobs.tls import client_context, context_for_jupyterhub, named_context, server_context
 from shopfloor_spawners.authorities import (
     AUTHORITIES,
-    BOTH,
     DAY,
     HUB,
     SERVERS,
@@ -80,7 +80,9 @@ def test_another_address_of_the_hub_gives_it_a_new_pair_of_the_same_authority(ma
 
 
 def test_a_pair_that_ends_within_a_year_is_renewed_and_servers_take_it(made: Authorities):
-    soon = made._issue(HUB, (HUB_ADDRESS, "127.0.0.1", "::1", "localhost"), BOTH, 300 * DAY)
+    soon = made._signer(HUB).issue(
+        HUB_ADDRESS, BOTH, 300 * DAY, (HUB_ADDRESS, "127.0.0.1", "::1", "localhost")
+    )
     made._write("hub-internal", *soon)
     alice = server_files(made, ALICE, made.directory / "alice")
     made.prepare(HUB_ADDRESS)
