@@ -13,6 +13,9 @@ _PART = r"[\w.-]{0,40}"  # bounded, so that a long line takes no longer than its
 _ALWAYS = r"pass(?:word|wd|phrase)|passwd|pwd|secret|credential|nonce"
 _LONG = r"token|api[_-]?key|access[_-]?key|private[_-]?key|account[_-]?key|xsrf|session[_-]?id|auth"
 
+# Where a word begins; in JSON, what stands before it at the beginning of a line is a backslash and an n.
+_BEGIN = r"(?:(?<![\w/-])|(?<=\\[nrt]))"
+
 _PATTERNS = (
     # Whole blocks and header lines first: what follows would leave parts of them.
     (
@@ -64,10 +67,10 @@ _PATTERNS = (
         MASK,
     ),
     # What JupyterHub, Shopfloor and Jupyter make: 32 hexadecimal digits, or long words of mixed letters and digits.
-    (re.compile(r"(?<![\w-])[0-9a-f]{32}(?![\w-])"), MASK),
+    (re.compile(rf"(?:{_BEGIN}|(?<=/))[0-9a-f]{{32}}(?![\w-])"), MASK),
     (
         re.compile(
-            r"(?<![\w/-])(?=[\w-]{0,200}[a-z])(?=[\w-]{0,200}[A-Z])(?=(?:[A-Za-z_-]{0,60}\d){3})"
+            rf"{_BEGIN}(?=[\w-]{{0,200}}[a-z])(?=[\w-]{{0,200}}[A-Z])(?=(?:[A-Za-z_-]{{0,60}}\d){{3}})"
             r"[\w-]{24,200}(?![\w-])"
         ),
         MASK,

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from shopfloor_jobs.request import Request
+
+
+def new_nonce() -> str:
+    """What a job's server proves with that it is the one that was meant: 128 random bits.
+
+    In hexadecimal digits, as JupyterHub's tokens are, so that whatever writes it down can be masked by its form.
+    """
+    return secrets.token_hex(16)
 
 
 @dataclass

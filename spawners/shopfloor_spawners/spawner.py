@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -24,7 +23,7 @@ from . import endings, metrics
 from .cancelling import LONGEST_WAIT, cancel, discard
 from .database import cannot_write
 from .encrypted import Encryption, answers
-from .intent import Intent
+from .intent import Intent, new_nonce
 from .logged import about, log
 from .options import StartRefused, check_form, check_options
 from .progress import is_news, progress_of
@@ -115,7 +114,7 @@ class ShopfloorSpawner(Settings):
             self.request = check_options(self.offer, self.user_options)
             self.intent = Intent(
                 tag=new_tag(KIND, self.origin),
-                nonce=secrets.token_urlsafe(24),
+                nonce=new_nonce(),
                 api_token=self.api_token,
                 request=self.request,
             )

@@ -37,6 +37,11 @@ HEX = "9f86d081884c7d659a2feaa0c55ad015"
         ("sk-proj-abcdefghijklmnopqrstu", "sk-proj"),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmN", "eyJzdWIi"),
         (f"what is {HEX} for", HEX),
+        (json.dumps(f"it printed\n{HEX}\nand ended"), HEX),
+        (
+            json.dumps("it printed\n\ts_9jQwCadZ1pYpIbi9SC456w6QLbnAda"),
+            "s_9jQwCadZ1pYpIbi9SC456w6QLbnAda",
+        ),
         ("the nonce is s_9jQwCadZ1pYpIbi9SC456w6QLbnAda", "s_9jQwCadZ1pYpIbi9SC456w6QLbnAda"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIEabc\nxyz\n-----END RSA PRIVATE KEY-----", "MIIEabc"),
         ("-----BEGIN PRIVATE KEY-----\nMIIEabc cut off", "MIIEabc"),
