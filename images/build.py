@@ -168,7 +168,7 @@ def debian_mirror(suite: str) -> str:
 
 
 def make_context(storage: Storage) -> Path:
-    """The build context: locked wheels, our own, their sums. Files are fetched only when the lock changed."""
+    """The build context: locked wheels, our own, the sums of both. Files are fetched only when the lock changed."""
     lock = IMAGES / "requirements.lock"
     pip = ensure_pip(storage)
     locked = storage.path / "locked" / digest([lock])[:16]
@@ -178,8 +178,9 @@ def make_context(storage: Storage) -> Path:
             fetch_locked(pip, lock, locked)
     context = storage.path / "context"
     shutil.rmtree(context, ignore_errors=True)
-    wheels = context / "wheels"
-    wheels.mkdir(parents=True)
+    own, others = context / "own", context / "locked"
+    own.mkdir(parents=True)
+    others.mkdir()
     with step("own wheels"):
         run(
             [
@@ -187,21 +188,26 @@ def make_context(storage: Storage) -> Path:
                 "wheel",
                 "--no-deps",
                 "--wheel-dir",
-                str(wheels),
+                str(own),
                 str(ROOT),
                 str(ROOT / "extensions"),
             ]
         )
     for path in locked.iterdir():
-        os.link(path, wheels / path.name)
-    sums = (
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}"
-        for path in sorted(wheels.iterdir())
-    )
-    (context / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+        os.link(path, others / path.name)
+    for wheels in (own, others):
+        (context / f"{wheels.name}.SHA256SUMS").write_text(sums(wheels))
     for name in ("requirements.lock", "Containerfile"):
         shutil.copy(IMAGES / name, context / name)
     return context
+
+
+def sums(wheels: Path) -> str:
+    """Of each file in a folder, as sha256sum writes them."""
+    return "".join(
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+        for path in sorted(wheels.iterdir())
+    )
 
 
 def ensure_pip(storage: Storage) -> list[str]:

@@ -17,7 +17,7 @@ from tests.kernels import Kernel
 pytestmark = pytest.mark.slurm
 
 PERSON = "bob"
-AFTER = 20  # seconds
+AFTER = 15  # seconds
 CONFIG = (
     f"c.Spawner.environment.update({{'SHOPFLOOR_IDLE_AFTER': '{AFTER}',"
     " 'SHOPFLOOR_IDLE_WARNING': '5'})\n"

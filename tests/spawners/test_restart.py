@@ -83,7 +83,10 @@ def test_a_stop_and_start_of_the_hub_cancels_nothing(case: Case):
 
 
 @pytest.mark.parametrize("seconds_after_the_click", [0.05, 0.3, 1.0, 2.5])
-def test_a_server_that_was_starting_becomes_ready_once(case: Case, seconds_after_the_click: float):
+def test_a_server_that_was_starting_becomes_ready_once(
+    local_hub: Case, seconds_after_the_click: float
+):
+    case = local_hub  # on Slurm each moment is a row of tests/faults/test_hub_killed.py
     token = case.hub.add_user("carol")
     clicked = time.monotonic()
     start_request(case, "carol", token)

@@ -1,4 +1,4 @@
-"""A server that waits in Slurm's queue: it outlives the hub, and can be cancelled before and after."""
+"""A server that waits in Slurm's queue: what is said of it, and how it is cancelled; tests/faults kills its hub."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pytest
 import requests
 
 from tests.cases import Case
-from tests.cluster import neighbour
 from tests.harness import wait_until
 
 pytestmark = pytest.mark.slurm
@@ -26,39 +25,6 @@ def job_of(case: Case) -> str:
     """The id of carol's job as the hub's database has it; empty before it is known."""
     server = case.hub.server("carol") or {}
     return ((server.get("state") or {}).get("shopfloor") or {}).get("job_id", "")
-
-
-def waits_again(case: Case, job: str) -> bool:
-    server = case.hub.server("carol")
-    return bool(server) and server["pending"] == "spawn" and job_of(case) == job
-
-
-def test_a_waiting_server_keeps_its_job_and_becomes_ready_after_a_kill(slurm_hub: Case, hold_gpus):
-    blocker = hold_gpus()
-    token = slurm_hub.hub.add_user("carol")
-    assert slurm_hub.hub.start_server("carol", {"preset": "one-gpu"}).status_code == 202
-    job = wait_until(lambda: job_of(slurm_hub), 20, "the job is submitted")
-    slurm_hub.hub.kill_hub()
-    slurm_hub.hub.start_hub()
-    wait_until(lambda: waits_again(slurm_hub, job), 30, "it waits again")
-    neighbour.release(slurm_hub.cluster, blocker)
-    slurm_hub.hub.wait_server("carol")
-    assert [one.id for one in slurm_hub.jobs()] == [job]
-    url = f"{slurm_hub.hub.url}/user/carol/api/status"
-    answer = requests.get(url, headers={"Authorization": f"token {token}"}, timeout=10)
-    assert answer.status_code == 200
-
-
-def test_a_waiting_server_can_be_cancelled_after_a_kill(slurm_hub: Case, hold_gpus):
-    hold_gpus()
-    slurm_hub.hub.add_user("carol")
-    slurm_hub.hub.start_server("carol", {"preset": "one-gpu"})
-    job = wait_until(lambda: job_of(slurm_hub), 20, "the job is submitted")
-    slurm_hub.hub.kill_hub()
-    slurm_hub.hub.start_hub()
-    wait_until(lambda: waits_again(slurm_hub, job), 30, "it waits again")
-    assert slurm_hub.hub.stop_server("carol").status_code in (202, 204)
-    wait_until(lambda: job not in [one.id for one in slurm_hub.jobs()], 30, "the job is cancelled")
 
 
 def test_a_server_can_be_cancelled_while_it_waits_and_its_token_dies(slurm_hub: Case, hold_gpus):
