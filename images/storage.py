@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import re
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -31,12 +33,17 @@ class Storage:
         self.path = Path(os.environ.get("SHOPFLOOR_IMAGES", "/var/cache/shopfloor-images"))
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    @functools.cached_property
+    def driver(self) -> str:
+        """How layers are kept: ``overlay``, or ``vfs``, a whole copy of each, as inside most containers."""
+        return "overlay" if overlay_works(self.path) else "vfs"
+
     def buildah(self) -> list[str]:
         return [
             "buildah",
-            "--storage-driver=vfs",
-            f"--root={self.path}/root",
-            f"--runroot={self.path}/run",
+            f"--storage-driver={self.driver}",
+            f"--root={self.path}/{self.driver}",
+            f"--runroot={self.path}/run-{self.driver}",
         ]
 
     @contextlib.contextmanager
@@ -85,6 +92,20 @@ class Storage:
              str(context)])  # fmt: skip
         # The image that had the name before, and layers of builds that nothing refers to any more.
         run([*self.buildah(), "rmi", "--prune"])
+
+
+def overlay_works(path: Path) -> bool:
+    """Whether this process may mount overlays of directories below ``path``: asked of the kernel, by doing it."""
+    with tempfile.TemporaryDirectory(prefix="overlay-", dir=path) as name:
+        parts = {part: Path(name, part) for part in ("lower", "upper", "work", "merged")}
+        for part in parts.values():
+            part.mkdir()
+        options = f"lowerdir={parts['lower']},upperdir={parts['upper']},workdir={parts['work']}"
+        mount = ["mount", "-t", "overlay", "overlay", "-o", options, str(parts["merged"])]
+        if subprocess.run(mount, capture_output=True, check=False).returncode:
+            return False
+        subprocess.run(["umount", str(parts["merged"])], check=True)
+        return True
 
 
 def run(command: list[str]) -> str:
