@@ -11,6 +11,8 @@ from shopfloor_jobs.reasons import reason
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.view import Health
 
+from .starting import asked_before
+
 if TYPE_CHECKING:
     from .spawner import ShopfloorSpawner
 
@@ -29,6 +31,7 @@ def progress_of(spawner: ShopfloorSpawner) -> dict[str, Any]:
         before=spawner.view.expected_before(owner, tag),
         health=spawner.view.health,
         arrived=bool(spawner.intent and spawner.intent.port),
+        others=asked_before(tag),
     )
 
 
@@ -39,14 +42,16 @@ def progress_event(
     before: float | None,
     health: Health,
     arrived: bool = False,
+    others: int = 0,
 ) -> dict[str, Any]:
     """One event of JupyterHub's progress stream.
 
-    ``asked`` is when the person asked, ``before`` when the job was expected to start before that changed (epoch
-    seconds both). Beside JupyterHub's ``progress`` in percent and ``message``, an event has ``stage``, ``reason``
-    and ``step`` (why it waits, what the person can do), ``place`` (None where it is not known), ``queues`` (whether
-    a place means anything), ``expected``, ``was``, ``asked``, ``looked`` (epoch seconds or None), ``node``,
-    ``trouble`` with ``since``, and ``detail``: the scheduler's own code.
+    ``others`` are being submitted before this job. ``asked`` is when the person asked, ``before`` when the job was
+    expected to start before that changed (epoch seconds both). Beside JupyterHub's ``progress`` in percent and
+    ``message``, an event has ``stage``, ``reason`` and ``step`` (why it waits, what the person can do), ``place``
+    (None where it is not known), ``queues`` (whether a place means anything), ``expected``, ``was``, ``asked``,
+    ``looked`` (epoch seconds or None), ``node``, ``trouble`` with ``since``, and ``detail``: the scheduler's own
+    code.
     """
     stage = _stage(seen, arrived)
     why = reason(seen.detail) if seen and stage == "waiting" and seen.detail else None
@@ -55,7 +60,7 @@ def progress_event(
         "progress": STAGES[stage],
         "message": sentence(seen, request, stage),
         "stage": stage,
-        "reason": why.words if why else seen.reason if seen and stage == "waiting" else "",
+        "reason": why.words if why else _reason(seen, stage, others),
         "step": why.step if why else "",
         "place": seen.place if seen and queues else None,
         "queues": queues,
@@ -68,6 +73,13 @@ def progress_event(
         "since": health.since,
         "detail": f"job {seen.id}: {seen.detail}" if seen and seen.detail else "",
     }
+
+
+def _reason(seen: Seen | None, stage: str, others: int) -> str:
+    """Why it waits, where the scheduler has no code for it."""
+    if stage == "asked" and others:
+        return "one other asked before" if others == 1 else f"{others} others asked before"
+    return seen.reason if seen and stage == "waiting" else ""
 
 
 def is_news(event: Mapping[str, Any], last: Mapping[str, Any] | None) -> bool:

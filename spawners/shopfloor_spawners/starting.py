@@ -17,8 +17,26 @@ if TYPE_CHECKING:
     from .spawner import ShopfloorSpawner
 
 
+# Tags that are being submitted, in the order in which they were asked for: the scheduler takes a few at a time.
+_line: dict[str, None] = {}
+
+
+def asked_before(tag: str) -> int:
+    """How many others are being submitted before a job; 0 for one that is not."""
+    return list(_line).index(tag) if tag in _line else 0
+
+
 async def submit(spawner: ShopfloorSpawner) -> str:
     """The id of the job that the spawner's intent means. Raises StartRefused with the scheduler's own words."""
+    assert spawner.intent is not None
+    _line[spawner.intent.tag] = None
+    try:
+        return await _submit(spawner)
+    finally:
+        _line.pop(spawner.intent.tag)
+
+
+async def _submit(spawner: ShopfloorSpawner) -> str:
     # In a task of its own: cancelling the start must not cut sbatch off, whose answer stop() needs.
     try:
         job = await job_of(spawner)

@@ -13,6 +13,7 @@ from tests.harness import wait_until
 
 from .case import Faults
 from .checks import nothing_lost
+from .commands import HOLD_BEFORE
 from .test_hub_killed import STARTERS
 
 pytestmark = pytest.mark.slurm
@@ -42,6 +43,23 @@ def test_a_hundred_starts_at_once_are_taken_and_each_sees_its_place(faults: Faul
         for name, server in first:
             pool.submit(faults.hub.stop_server, name, server)
     wait_until(lambda: len(ready(faults) - first) == 50, 180, "the others are ready too", pause=1)
+    nothing_lost(faults.case, people)
+
+
+@pytest.mark.fault(19, "the line before Slurm's own")
+def test_who_is_not_yet_submitted_sees_how_many_asked_before(faults: Faults):
+    people = [faults.person(name) for name in STARTERS[:6]]
+    with faults.commands.ordered("sbatch", HOLD_BEFORE):
+        for number, one in enumerate(people):
+            one.click(preset="stub")
+            wait_until(
+                lambda one=one: (faults.hub.server(one.name) or {}).get("pending") == "spawn",
+                20,
+                f"start {number} is asked for",
+            )
+        people[-1].reads("5 others asked before")
+    for one in people:
+        faults.hub.wait_server(one.name)
     nothing_lost(faults.case, people)
 
 

@@ -38,6 +38,15 @@ def test_a_waiting_job_says_for_what_why_its_place_and_when():
 
 
 @pytest.mark.parametrize(
+    ("others", "words"), [(0, ""), (1, "one other asked before"), (7, "7 others asked before")]
+)
+def test_who_is_not_yet_in_the_queue_reads_how_many_asked_before(others: int, words: str):
+    told = event(None, others=others)
+    assert (told["stage"], told["reason"]) == ("asked", words)
+    assert event(WAITING, others=others)["reason"] == "others are before it"
+
+
+@pytest.mark.parametrize(
     ("request_", "words"),
     [
         (Request(cpus=1), "a free CPU"),
