@@ -104,7 +104,7 @@ def overlay_works(path: Path) -> bool:
         mount = ["mount", "-t", "overlay", "overlay", "-o", options, str(parts["merged"])]
         if subprocess.run(mount, capture_output=True, check=False).returncode:
             return False
-        subprocess.run(["umount", str(parts["merged"])], check=True)
+        run(["umount", "--lazy", str(parts["merged"])])
         return True
 
 

@@ -24,7 +24,7 @@ BOTH = (*SERVER, *CLIENT)
 
 @dataclass(frozen=True)
 class Authority:
-    """One that signs certificates of its own key's making, never of another authority's."""
+    """A certificate that signs others, none of which may sign in turn, and its key."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey

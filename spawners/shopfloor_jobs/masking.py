@@ -78,8 +78,13 @@ _PATTERNS = (
 )
 
 
+# Colours and the like of a terminal, whose last letter would stand before a word as if it belonged to it.
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
 def mask(text: str, known: Iterable[str] = ()) -> str:
-    """The text with ``known`` secrets, and all that looks like one, replaced by an ellipsis."""
+    """The text with ``known`` secrets, and all that looks like one, replaced by an ellipsis; colour codes go, too."""
+    text = _TERMINAL.sub("", text)
     for secret in known:
         if secret:
             text = text.replace(secret, MASK)

@@ -22,6 +22,8 @@ def new_nonce() -> str:
 class Intent:
     """A job that was asked for; ``job_id``, ``port`` and ``address`` are empty until they are known.
 
+    ``reported`` is when the port was (epoch seconds).
+
     ``api_token`` is kept so that a hub that was restarted can revoke it, and give it to the job if it was
     never submitted. ``resumed`` marks an intent that was read from the database.
     """
@@ -32,6 +34,7 @@ class Intent:
     request: Request
     job_id: str = ""
     port: int = 0
+    reported: float = 0.0
     address: str = ""
     resumed: bool = False
 
@@ -43,6 +46,7 @@ class Intent:
             "request": self.request.to_json(),
             "job_id": self.job_id,
             "port": self.port,
+            "reported": self.reported,
             "address": self.address,
         }
 

@@ -48,10 +48,10 @@ def progress_event(
 
     ``others`` are being submitted before this job. ``asked`` is when the person asked, ``before`` when the job was
     expected to start before that changed (epoch seconds both). Beside JupyterHub's ``progress`` in percent and
-    ``message``, an event has ``stage``, ``reason`` and ``step`` (why it waits, what the person can do), ``place``
-    (None where it is not known), ``queues`` (whether a place means anything), ``expected``, ``was``, ``asked``,
-    ``looked`` (epoch seconds or None), ``node``, ``trouble`` with ``since``, and ``detail``: the scheduler's own
-    code.
+    ``message``, an event has ``stage``, ``reason`` and ``step`` (why it waits, what the person can do), ``others`` as
+    long as they come first, ``place`` (None where it is not known), ``queues`` (whether a place means anything),
+    ``expected``, ``was``, ``asked``, ``looked`` (epoch seconds or None), ``node``, ``trouble`` with ``since``, and
+    ``detail``: the scheduler's own code.
     """
     stage = _stage(seen, arrived)
     why = reason(seen.detail) if seen and stage == "waiting" and seen.detail else None
@@ -62,6 +62,7 @@ def progress_event(
         "stage": stage,
         "reason": why.words if why else _reason(seen, stage, others),
         "step": why.step if why else "",
+        "others": others if stage == "asked" else 0,
         "place": seen.place if seen and queues else None,
         "queues": queues,
         "expected": seen.expected if seen and stage == "waiting" else None,

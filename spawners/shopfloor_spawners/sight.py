@@ -37,10 +37,10 @@ class Sight:
 
     async def waits_again(self) -> bool:
         """Whether it ran and waits for another place: its node failed, say, or it was requeued by hand."""
-        if not self.intent.address:
-            return False  # what was not yet seen to run waited when it was seen last: it has just reported
         seen = await self.look()
-        return seen is not None and seen.state is State.PENDING
+        # A look from before its report says nothing: it waited then, and has just begun to run.
+        newer = (self.view.health.looked or 0.0) > self.intent.reported
+        return newer and seen is not None and seen.state is State.PENDING
 
     def has_changed(self) -> bool:
         """Whether the last look showed that a server that was ready is so no more."""

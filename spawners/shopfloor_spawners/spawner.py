@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -179,7 +180,7 @@ class ShopfloorSpawner(Settings):
         assert self.intent is not None
         if self.intent.port:
             return self.intent.port == port
-        self.intent.port = port
+        self.intent.port, self.intent.reported = port, time.time()
         try:
             self._commit()
         except SQLAlchemyError:
@@ -187,6 +188,12 @@ class ShopfloorSpawner(Settings):
             raise
         self._arrived.set()
         return True
+
+    def forget_report(self) -> None:
+        """What reported is no more, and the same job's next server will report."""
+        assert self.intent is not None
+        self.intent.port, self.intent.address = 0, ""
+        self._arrived.clear()
 
     # Looking
 
@@ -209,7 +216,8 @@ class ShopfloorSpawner(Settings):
             return 1
         if self.intent.port and await self.sight.waits_again():
             # Its node failed, say: what reported is gone, and the job waits for another place.
-            self.intent.port, self.intent.address, self.intent.resumed = 0, "", True
+            self.forget_report()
+            self.intent.resumed = True
         if self.intent.resumed and not self.intent.port and self.resumable:
             # The server waits or starts, and JupyterHub only knows running and stopped: so it is stopped with
             # its state kept, and started again, which finds the same job.

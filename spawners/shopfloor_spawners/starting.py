@@ -10,6 +10,7 @@ from shopfloor_jobs.job import Job, Seen, State
 from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused
 
 from . import endings
+from .cancelling import LONGEST_WAIT
 from .options import StartRefused
 from .watch import KIND
 
@@ -29,11 +30,12 @@ def asked_before(tag: str) -> int:
 async def submit(spawner: ShopfloorSpawner) -> str:
     """The id of the job that the spawner's intent means. Raises StartRefused with the scheduler's own words."""
     assert spawner.intent is not None
-    _line[spawner.intent.tag] = None
+    tag = spawner.intent.tag
+    _line[tag] = None
     try:
         return await _submit(spawner)
     finally:
-        _line.pop(spawner.intent.tag)
+        del _line[tag]
 
 
 async def _submit(spawner: ShopfloorSpawner) -> str:
@@ -98,13 +100,20 @@ async def url_of(spawner: ShopfloorSpawner) -> str:
     intent = spawner.intent
     assert intent is not None
     seen = await spawner.sight.look()
+    if not (seen and seen.address):
+        seen = await spawner.sight.look(max_age=0)  # it has just begun to run
     while not intent.address:
         if seen and seen.state is State.RUNNING and seen.address:
             intent.address = seen.address
-        elif await spawner.sight.is_gone():
+            break
+        if await spawner.sight.is_gone():
             raise await ended(spawner, seen)
-        else:
-            seen = await spawner.sight.look(max_age=0)
+        if await spawner.sight.waits_again():
+            spawner.forget_report()
+            await wait_for_report(spawner)
+        spawner.view.hurry()
+        await spawner.view.change(LONGEST_WAIT)
+        seen = await spawner.sight.look()
     await spawner.stored()
     spawner.ip, spawner.port = intent.address, intent.port
     address = f"{intent.address}:{intent.port}"

@@ -22,7 +22,7 @@ from .lab_pages import Lab, Notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-AFTER, WARNING = 12, 6  # seconds
+AFTER, WARNING = 14, 7  # seconds
 IN_DOCS = ("session-warning", "session-idle", "session-memory")
 SITE = f"""\
 [idle]

@@ -18,7 +18,13 @@ def hold_gpus(cluster: Cluster, until: str = "RUNNING") -> str:
     command = ["sbatch", "--parsable", "--partition=gpu", "--gres=gpu:a100:4", "--qos=short"]
     command += [f"--time={MINUTES}", "--mem=50", "--output=/dev/null", "--wrap=exec sleep 1800"]
     job = cluster.run(command, user=NEIGHBOUR, check=True).stdout.strip()
-    wait_until(lambda: cluster.job_state(job) == until, 30, f"job {job} of {NEIGHBOUR} is {until}")
+    try:
+        wait_until(
+            lambda: cluster.job_state(job) == until, 30, f"job {job} of {NEIGHBOUR} is {until}"
+        )
+    except BaseException:
+        release(cluster, job)
+        raise
     return job
 
 

@@ -27,9 +27,10 @@ export PATH
 exec {helper} "$@"
 """
 
-# Orders. `held` tells the test that the moment has come; the command goes on when `hold` is gone.
+# Orders. `held` tells the test that the moment has come; the command goes on when `hold` is gone. Several people's
+# may be held at once: the file is whoever's came first.
 HANG = "exec sleep 600\n"
-WAIT = ': > "$here/held"; while [ -e "$here/hold" ]; do sleep 0.05; done\n'
+WAIT = 'touch "$here/held" 2> /dev/null; while [ -e "$here/hold" ]; do sleep 0.05; done\n'
 HOLD_BEFORE = WAIT
 HOLD_AFTER = 'answer=$("/usr/bin/$name" "$@") || exit $?\n' + WAIT + 'echo "$answer"; exit 0\n'
 

@@ -57,7 +57,10 @@ def test_who_is_not_yet_submitted_sees_how_many_asked_before(faults: Faults):
                 20,
                 f"start {number} is asked for",
             )
-        people[-1].reads("5 others asked before")
+        waiting = f"/hub/spawn-pending/{people[-1].name}"
+        wait_until(
+            lambda: "5 others asked before" in people[-1].page(waiting).text, 20, "it is told"
+        )
     for one in people:
         faults.hub.wait_server(one.name)
     nothing_lost(faults.case, people)

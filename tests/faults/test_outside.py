@@ -51,16 +51,45 @@ def test_a_requeued_job_gets_a_fresh_address(faults: Faults, hub_lives: bool):
         faults.hub.start_hub()
     alice.reads('"stage": "waiting"', seconds=30)
     nothing_lost(faults.case, [alice])
-    # Slurm itself lets a requeued job wait for two minutes, until the old one's credential has expired.
-    change = ["scontrol", "update", f"jobid={job}", "partition=gpu", "starttime=now"]
-    faults.cluster.run(change, check=True)
-    faults.cluster.run(["scontrol", "release", job], check=True)
+    run_again(faults, job)
     faults.hub.wait_server("alice")
     state = faults.hub.server("alice")["state"]["shopfloor"]
     assert state["job_id"] == job
     assert state["address"] == faults.cluster.address("gpu01")
     assert state["port"] != port
     nothing_lost(faults.case, [alice])
+
+
+@pytest.mark.fault(9, "requeued before it was seen to run")
+def test_a_job_that_is_requeued_right_after_its_report_becomes_ready(faults: Faults, full_cpu_node):
+    alice = faults.person("alice")
+    alice.start(preset="stub")
+    job = wait_until(lambda: faults.job_id("alice"), 20, "the job is submitted")
+    alice.reads('"stage": "waiting"')
+    with faults.commands.ordered("squeue", complains("Unable to contact slurm controller")):
+        full_cpu_node()
+        first = wait_until(lambda: port(faults, "alice"), 60, "it reported")
+        before = faults.commands.calls("squeue")
+        faults.cluster.run(["scontrol", "update", f"jobid={job}", "requeue=1"], check=True)
+        faults.cluster.run(["scontrol", "requeuehold", job], check=True)
+    alice.reads('"stage": "waiting"', seconds=30)
+    # However long it takes, Slurm is asked at the view's pace.
+    assert faults.commands.calls("squeue") - before < 60
+    run_again(faults, job)
+    faults.hub.wait_server("alice")
+    assert (faults.job_id("alice"), port(faults, "alice") == first) == (job, False)
+    nothing_lost(faults.case, [alice])
+
+
+def run_again(faults: Faults, job: str) -> None:
+    """Slurm itself lets a requeued job wait for two minutes, until the old one's credential has expired."""
+    change = ["scontrol", "update", f"jobid={job}", "partition=gpu", "starttime=now"]
+    faults.cluster.run(change, check=True)
+    faults.cluster.run(["scontrol", "release", job], check=True)
+
+
+def port(faults: Faults, name: str) -> int:
+    return faults.hub.server(name)["state"]["shopfloor"]["port"]
 
 
 @pytest.mark.fault(13, "cancelled while pending")
@@ -111,10 +140,6 @@ def test_what_is_submitted_after_its_cancel_does_not_stay(faults: Faults, order:
     nothing_lost(faults.case, [alice])
     faults.running("alice")
     nothing_lost(faults.case, [alice])
-
-
-def port(faults: Faults, name: str) -> int:
-    return faults.hub.server(name)["state"]["shopfloor"]["port"]
 
 
 @pytest.mark.fault(13, "cancelled as it reports, when the last look still showed it waiting")

@@ -85,6 +85,6 @@ class Page(HTMLParser):
                 pass
 
     def handle_data(self, data: str) -> None:
-        if not any(element.tag in UNSEEN for element in self._open):
+        if not any(element.tag in UNSEEN or "hidden" in element for element in self._open):
             for element in self._open:
                 element.text += data

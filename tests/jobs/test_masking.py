@@ -5,51 +5,72 @@ from __future__ import annotations
 import json
 
 import pytest
+from shopfloor_jobs.bundle import mask_json
 from shopfloor_jobs.masking import mask
 
 HEX = "9f86d081884c7d659a2feaa0c55ad015"
 
 
-@pytest.mark.parametrize(
-    ("text", "secret"),
-    [
-        (f"Authorization: token {HEX}", HEX),
-        (f"authorization: Bearer {HEX}", HEX),
-        (f"using token {HEX} of alice", HEX),
-        (f"JUPYTERHUB_API_TOKEN={HEX}", HEX),
-        (f"JPY_API_TOKEN={HEX} started", HEX),
-        (f'{{"api_token": "{HEX}", "port": 1}}', HEX),
-        (f"http://gpu01:8888/lab?token={HEX}", HEX),
-        (f"--IdentityProvider.token {HEX}", HEX),
-        ("password=hunter2", "hunter2"),
-        ("Password: hunter two", "hunter"),
-        ("'passwd': 'hunter2'", "hunter2"),
-        ('db_password = "two words"', "words"),
-        ("MYSQL_PWD=x9", "x9"),
-        (f"SHOPFLOOR_NONCE={HEX}", HEX),
-        ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "wJalrXUtnFEMI"),
-        ("found AKIAIOSFODNN7EXAMPLE in the environment", "AKIAIOSFODNN7EXAMPLE"),
-        ("git clone https://alice:s3cret@example.org/x.git", "s3cret"),
-        (f"Cookie: _xsrf={HEX}; session={HEX}", HEX),
-        ("Set-Cookie: jupyterhub-session-id=abc; Path=/", "abc"),
-        ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "ghp_abc"),
-        ("hf_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefgh", "hf_ABC"),
-        ("sk-proj-abcdefghijklmnopqrstu", "sk-proj"),
-        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmN", "eyJzdWIi"),
-        (f"what is {HEX} for", HEX),
-        (json.dumps(f"it printed\n{HEX}\nand ended"), HEX),
-        (
-            json.dumps("it printed\n\ts_9jQwCadZ1pYpIbi9SC456w6QLbnAda"),
-            "s_9jQwCadZ1pYpIbi9SC456w6QLbnAda",
-        ),
-        ("the nonce is s_9jQwCadZ1pYpIbi9SC456w6QLbnAda", "s_9jQwCadZ1pYpIbi9SC456w6QLbnAda"),
-        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEabc\nxyz\n-----END RSA PRIVATE KEY-----", "MIIEabc"),
-        ("-----BEGIN PRIVATE KEY-----\nMIIEabc cut off", "MIIEabc"),
-    ],
-)
+SECRETS = [
+    (f"Authorization: token {HEX}", HEX),
+    (f"authorization: Bearer {HEX}", HEX),
+    (f"using token {HEX} of alice", HEX),
+    (f"JUPYTERHUB_API_TOKEN={HEX}", HEX),
+    (f"JPY_API_TOKEN={HEX} started", HEX),
+    (f'{{"api_token": "{HEX}", "port": 1}}', HEX),
+    (f"http://gpu01:8888/lab?token={HEX}", HEX),
+    (f"--IdentityProvider.token {HEX}", HEX),
+    ("password=hunter2", "hunter2"),
+    ("Password: hunter two", "hunter"),
+    ("'passwd': 'hunter2'", "hunter2"),
+    ('db_password = "two words"', "words"),
+    ("MYSQL_PWD=x9", "x9"),
+    (f"SHOPFLOOR_NONCE={HEX}", HEX),
+    ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "wJalrXUtnFEMI"),
+    ("found AKIAIOSFODNN7EXAMPLE in the environment", "AKIAIOSFODNN7EXAMPLE"),
+    ("git clone https://alice:s3cret@example.org/x.git", "s3cret"),
+    (f"Cookie: _xsrf={HEX}; session={HEX}", HEX),
+    ("Set-Cookie: jupyterhub-session-id=abc; Path=/", "abc"),
+    ("ghp_abcdefghijklmnopqrstuvwxyz0123456789", "ghp_abc"),
+    ("hf_ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefgh", "hf_ABC"),
+    ("sk-proj-abcdefghijklmnopqrstu", "sk-proj"),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3jVmN", "eyJzdWIi"),
+    (f"what is {HEX} for", HEX),
+    (json.dumps(f"it printed\n{HEX}\nand ended"), HEX),
+    (
+        json.dumps("it printed\n\ts_9jQwCadZ1pYpIbi9SC456w6QLbnAda"),
+        "s_9jQwCadZ1pYpIbi9SC456w6QLbnAda",
+    ),
+    ("the nonce is s_9jQwCadZ1pYpIbi9SC456w6QLbnAda", "s_9jQwCadZ1pYpIbi9SC456w6QLbnAda"),
+    ("-----BEGIN RSA PRIVATE KEY-----\nMIIEabc\nxyz\n-----END RSA PRIVATE KEY-----", "MIIEabc"),
+    ("-----BEGIN PRIVATE KEY-----\nMIIEabc cut off", "MIIEabc"),
+]
+
+
+@pytest.mark.parametrize(("text", "secret"), SECRETS)
 def test_what_looks_like_a_secret_is_masked(text: str, secret: str):
     assert secret in text
     assert secret not in mask(text)
+
+
+@pytest.mark.parametrize(("text", "secret"), SECRETS)
+@pytest.mark.parametrize("before", ["", "first\n", "\x1b[32m"])
+def test_a_bundle_masks_it_in_the_records_too(text: str, secret: str, before: str):
+    record = json.dumps({"tail": f"{before}{text}", "code": 1})
+    masked = mask_json(record)
+    assert secret not in masked
+    assert json.loads(masked)["code"] == 1
+    assert secret not in mask(f"{before}{text}")
+
+
+def test_what_is_secret_by_its_name_is_masked_in_a_record():
+    record = {"env": {"DB_PASSWORD": "hunter2", "HOME": "/home/alice"}, "passwords": ["x9"]}
+    masked = json.loads(mask_json(json.dumps(record)))
+    assert masked == {"env": {"DB_PASSWORD": "…", "HOME": "/home/alice"}, "passwords": ["…"]}
+
+
+def test_what_is_no_json_is_masked_as_a_text():
+    assert mask_json(f'{{"tail": "token {HEX}') == '{"tail": "token …'
 
 
 def test_a_known_secret_is_masked_wherever_it_stands():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Scheduler and workers call one another; a client's certificate must not pass as either's server.
 ROLES = {"scheduler": BOTH, "worker": BOTH, "client": CLIENT}
-BEYOND = 3600  # seconds that certificates outlive the job
+BEYOND = 30 * 86400  # seconds that certificates outlive the job: an administrator may move its end
 LONGEST = 366 * 86400  # seconds, where the end of the job is unknown
 
 

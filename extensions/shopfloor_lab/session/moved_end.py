@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,11 @@ from shopfloor_lab.hub import Hub, NoHub
 
 from .given import Given
 
-FOLLOW_SECONDS = 60.0
+FAR_SECONDS, NEAR_SECONDS = (
+    300.0,
+    60.0,
+)  # between two questions; each costs the hub a write to its database
+NEAR = 1800.0  # seconds before the end
 SLACK = 30.0  # seconds; what the scheduler counts otherwise by less than that, nobody moved
 
 
@@ -30,18 +35,18 @@ class MovedEnd:
         """Ask until cancelled; a hub that does not answer is asked again."""
         while self._hub:
             await self.look()
-            await asyncio.sleep(FOLLOW_SECONDS)
+            left = self._given.stops + self._moved_by - time.time()
+            await asyncio.sleep(NEAR_SECONDS if left < NEAR else FAR_SECONDS)
 
     async def look(self) -> None:
         """Ask once."""
         try:
             data, self._etag = await self._hub.get("jobs", self._etag)
-            jobs = [Seen.from_json(one) for one in data["jobs"]] if data else []
+            for job in [Seen.from_json(one) for one in data["jobs"]] if data else []:
+                if job.tag == self._given.tag and job.alive and job.ends is not None:
+                    self._follow(job.ends - self._given.ends)
         except (NoHub, KeyError, TypeError, ValueError):
             return  # away, or of another version for a while: what was known stands
-        for job in jobs:
-            if job.tag == self._given.tag and job.alive and job.ends is not None:
-                self._follow(job.ends - self._given.ends)
 
     def _follow(self, by: float) -> None:
         if abs(by - self._moved_by) > SLACK:

@@ -82,7 +82,7 @@ function makeShow(page) {
       sentence.textContent = event.message;
     }
     reach(event.stage);
-    const why = event.queues ? event.reason : "";
+    const why = event.queues || event.others ? event.reason : "";
     text("#waiting-why", why && `${why[0].toUpperCase()}${why.slice(1)}.`);
     text("#waiting-step", event.queues ? "" : event.step);
     find("place").hidden = event.place === null;
