@@ -28,19 +28,20 @@ class Pace:
     """Seconds between the beginnings of two looks of a running view.
 
     ``calm`` is usual and ``quick`` while somebody hurries; a scheduler that answers slowly is asked less, so
-    that it spends at most one part in ``share`` of its time on us, but at least every ``longest``, which is also
-    the pace while there is no job to ask for.
+    that it spends at most one part in ``share`` of its time on us, but at least every ``stalest``, for somebody
+    reads what it says. While there is no job to ask for, a look every ``longest`` is enough.
     """
 
     calm: float = 6.0
     quick: float = 0.5
     share: float = 10.0
+    stalest: float = 20.0
     longest: float = 60.0
 
     def interval(self, took: float, hurried: bool, wanted: bool = True) -> float:
         """``took`` is how long the last look was; nobody waits for one where it is not ``wanted``."""
         usual = self.quick if hurried else self.calm if wanted else self.longest
-        return min(self.longest, max(usual, self.share * took))
+        return min(self.stalest if wanted else self.longest, max(usual, self.share * took))
 
 
 @dataclass(frozen=True)

@@ -143,9 +143,14 @@ async def test_the_same_look_told_twice_is_not_two_looks():
 
 
 def test_a_scheduler_that_answers_slowly_is_asked_less():
-    pace = Pace(calm=6, quick=0.5, share=10, longest=60)
+    pace = Pace(calm=6, quick=0.5, share=10, stalest=20, longest=60)
     assert pace.interval(took=0.02, hurried=False) == 6
     assert pace.interval(took=0.02, hurried=True) == 0.5
-    assert pace.interval(took=2, hurried=True) == 20
-    assert pace.interval(took=30, hurried=False) == 60
+    assert pace.interval(took=1, hurried=True) == 10
     assert pace.interval(took=0.02, hurried=False, wanted=False) == 60
+
+
+def test_what_somebody_waits_for_is_never_left_for_a_minute_however_slow_the_scheduler():
+    pace = Pace(calm=6, share=10, stalest=20, longest=60)
+    assert pace.interval(took=3, hurried=False) == 20
+    assert pace.interval(took=3, hurried=False, wanted=False) == 60
