@@ -31,7 +31,7 @@ from .progress import is_news, progress_of
 from .resume import resume_soon
 from .settings import Settings
 from .sight import Sight
-from .starting import submit, url_of, wait_for_report
+from .starting import follow, submit, url_of, wait_for_report
 from .watch import KIND, Watch
 
 CLEAN_UP_SECONDS = 30.0
@@ -133,6 +133,7 @@ class ShopfloorSpawner(Settings):
             await self.stored()
         await wait_for_report(self)
         url = await url_of(self)
+        follow(self)
         if self._clock:
             self._clock.reported(self.seen)
         log.info("Server reported", extra=self._about(node=self.seen.node if self.seen else ""))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from shopfloor_jobs.job import Job, Seen, State
 from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused
@@ -121,6 +122,54 @@ async def url_of(spawner: ShopfloorSpawner) -> str:
         return f"http://{address}"
     spawner.encryption.expect(spawner.server, intent.tag)
     return f"https://{address}"
+
+
+def follow(spawner: ShopfloorSpawner) -> None:
+    """Let JupyterHub, which waits for the server to answer, wait for its job where that goes.
+
+    One that is requeued before its server has answered reports again, from another place; and what has ended is
+    not waited for.
+    """
+    server = spawner.server
+    reach = server.wait_up
+
+    async def wait_up(*args: Any, **kwargs: Any) -> Any:
+        while True:
+            attempt = asyncio.ensure_future(reach(*args, **kwargs))
+            try:
+                if not await _overtaken(spawner, attempt):
+                    return await attempt
+                spawner.forget_report()
+                await wait_for_report(spawner)
+                place = urlsplit(await url_of(spawner))
+                server.ip, server.port = place.hostname, place.port
+            except asyncio.TimeoutError:
+                # Where its job is now, nobody can say: it is not to be cancelled for that.
+                if not spawner.view.trouble:
+                    raise
+            except StartRefused as failure:
+                spawner.failure = failure
+                raise
+            finally:
+                attempt.cancel()
+
+    server.wait_up = wait_up
+
+
+async def _overtaken(spawner: ShopfloorSpawner, attempt: asyncio.Future[Any]) -> bool:
+    """Wait until an attempt to reach the server is over, or its job waits again. Raises StartRefused if it ended."""
+    while True:
+        look = asyncio.ensure_future(spawner.view.change(LONGEST_WAIT))
+        try:
+            await asyncio.wait({attempt, look}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            look.cancel()
+        if attempt.done():
+            return False
+        if await spawner.sight.is_gone():
+            raise await ended(spawner, spawner.sight.last)
+        if await spawner.sight.waits_again():
+            return True
 
 
 async def ended(spawner: ShopfloorSpawner, seen: Seen | None) -> StartRefused:

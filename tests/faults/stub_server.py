@@ -2,8 +2,9 @@
 """A server that starts in no time: it binds, really arrives and answers, but there is no Lab in it.
 
 Run as ``bin/shopfloor-singleuser`` of the environment ``stub``, so that a hundred fit on this machine. Files
-in ``orders/<person>`` beside it say what goes wrong: ``hold`` (it does not report while the file is there) and
-``eat`` (it takes memory without end). ``GET`` answers with the job's tag.
+in ``orders/<person>`` beside it say what goes wrong: ``hold`` (it does not report while the file is there),
+``mute`` (it reports, and answers nobody while the file is there) and ``eat`` (it takes memory without end).
+``GET`` answers with the job's tag.
 """
 
 import http.server
@@ -32,6 +33,8 @@ class Answer(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
+        while (ORDERS / "mute").exists():
+            time.sleep(0.05)
         text = os.environ["SHOPFLOOR_TAG"].encode()
         self.send_response(200)
         self.send_header("X-JupyterHub-Version", "6.1.1")

@@ -81,6 +81,37 @@ def test_a_job_that_is_requeued_right_after_its_report_becomes_ready(faults: Fau
     nothing_lost(faults.case, [alice])
 
 
+@pytest.mark.fault(9, "requeued before its server answered")
+def test_a_job_that_is_requeued_before_its_server_has_answered_becomes_ready(faults: Faults):
+    alice = faults.person("alice")
+    faults.order("alice", "mute")
+    alice.start(preset="stub")
+    wait_until(lambda: faults.job_id("alice"), 20, "the job is submitted")
+    first = wait_until(lambda: port(faults, "alice"), 60, "it reported")
+    job = faults.job_id("alice")
+    wait_until(lambda: faults.hub.server("alice")["state"]["shopfloor"]["address"], 20, "where")
+    faults.cluster.run(["scontrol", "update", f"jobid={job}", "requeue=1"], check=True)
+    faults.cluster.run(["scontrol", "requeuehold", job], check=True)
+    alice.reads('"stage": "waiting"', seconds=30)
+    faults.take_back("alice", "mute")
+    run_again(faults, job)
+    faults.hub.wait_server("alice")
+    assert (faults.job_id("alice"), port(faults, "alice") == first) == (job, False)
+    nothing_lost(faults.case, [alice])
+
+
+@pytest.mark.fault(8, "scancel from outside, of a server that has not answered yet")
+def test_a_job_that_is_cancelled_before_its_server_has_answered_is_not_waited_for(faults: Faults):
+    alice = faults.person("alice")
+    faults.order("alice", "mute")
+    alice.start(preset="stub")
+    wait_until(lambda: faults.job_id("alice"), 20, "the job is submitted")
+    wait_until(lambda: port(faults, "alice"), 60, "it reported")
+    faults.cluster.run(["scancel", faults.job_id("alice")], check=True)
+    alice.reads("outside Shopfloor", seconds=20)
+    nothing_lost(faults.case, [alice])
+
+
 def run_again(faults: Faults, job: str) -> None:
     """Slurm itself lets a requeued job wait for two minutes, until the old one's credential has expired."""
     change = ["scontrol", "update", f"jobid={job}", "partition=gpu", "starttime=now"]
