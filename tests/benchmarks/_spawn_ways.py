@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import pwd
-import secrets
 import shlex
 import shutil
 import ssl
@@ -24,9 +23,15 @@ from typing import Any, Protocol
 
 from tests.cluster.cluster import Cluster
 from tests.harness import HubProcess, wait_until
+from tests.stock.hub import Request, StockHub
 
 CPUS, MEMORY_MB, MINUTES = 1, 512, 60
-STOCK_CONFIG = Path(__file__).with_name("_stock_batchspawner_config.py")
+STOCK_CONFIG = """
+# Nobody logs in: the benchmark acts through the API.
+c.JupyterHub.authenticator_class = "null"
+# The stock port report comes before the server starts; in a burst that takes longer than the default 30 s.
+c.Spawner.http_timeout = 180
+"""
 CLEAN_WITHIN = 120  # seconds
 LIVES = (200, 302, 403)  # a Jupyter server's answers at /api, with and without login
 
@@ -135,35 +140,16 @@ class HubWay:
             self._looked = 0.0
 
 
-def stock_hub(cluster: Cluster, prefix: Path) -> HubProcess:
-    """Start JupyterHub with stock batchspawner on the cluster; remove its directory when it has stopped."""
-    directory = Path(tempfile.mkdtemp(prefix="stock-hub-"))
-    (directory / "jupyterhub_config.py").write_text(STOCK_CONFIG.read_text())
-    token = secrets.token_hex(16)
-    # Where the harness reads the proxy's token; a stock hub has no place of its own for it.
-    token_file = directory / ".shopfloor" / "proxy.env"
-    token_file.parent.mkdir(mode=0o700)
-    token_file.write_text(f"CONFIGPROXY_AUTH_TOKEN={token}\n")
-    hub = HubProcess(directory, "", prefix, address=cluster.hub_address, env=cluster.environment)
-    nodes = ",".join(f"{name}={address}" for name, address in cluster.state["nodes"].items())
-    hub.env.update(
-        BENCH_PREFIX=str(prefix),
-        BENCH_NODES=nodes,
-        BENCH_PORT=str(hub.port),
-        BENCH_HUB_ADDRESS=cluster.hub_address,
-        BENCH_HUB_PORT=str(hub.internal_port),
-        BENCH_PROXY_API_PORT=str(hub.proxy_port),
-        BENCH_CPUS=str(CPUS),
-        BENCH_MEMORY=f"{MEMORY_MB}M",
-        BENCH_MINUTES=str(MINUTES),
-        CONFIGPROXY_AUTH_TOKEN=token,
-    )
+def stock_hub(cluster: Cluster, prefix: Path) -> StockHub:
+    """Start JupyterHub with stock batchspawner on the cluster, with its proxy beside it as Shopfloor's hub has it."""
+    hub = StockHub(cluster, prefix, Request(CPUS, MEMORY_MB, MINUTES), STOCK_CONFIG, beside=True)
     try:
-        return hub.start()
+        hub.start()
     except BaseException:
         hub.stop()
-        shutil.rmtree(directory)
+        hub.remove()
         raise
+    return hub
 
 
 class Floor:

@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 import os
-import shutil
 import statistics
 import sys
 import threading
@@ -19,7 +18,6 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from tests.benchmarks._spawn_ways import (
     CPUS,
@@ -39,6 +37,7 @@ from tests.cluster.errors import ClusterError
 from tests.cluster.layout import NODES
 from tests.cluster.people import PEOPLE
 from tests.software import ensure_software
+from tests.stock.hub import remove_logs
 
 SHOPFLOOR, STOCK, SRUN, SBATCH = "shopfloor", "batchspawner", "srun", "sbatch"
 CLEAR = "unencrypted"  # Shopfloor with tls = false, where it is asked for
@@ -200,9 +199,9 @@ def all_ways(cluster: Cluster, prefix: Path, clear: bool) -> Iterator[dict[str, 
             ours[CLEAR] = slurm_case(cluster, prefix, keys="tls = false")
             stack.callback(end_case, ours[CLEAR])
         stock = stock_hub(cluster, prefix)
-        stack.callback(shutil.rmtree, stock.directory)
+        stack.callback(stock.remove)
         stack.callback(stock.stop)
-        stack.callback(remove_stock_logs)
+        stack.callback(remove_logs)
         for hub in (*(case.hub for case in ours.values()), stock):
             for person in PEOPLE:
                 if person.accounts:
@@ -215,13 +214,6 @@ def all_ways(cluster: Cluster, prefix: Path, clear: bool) -> Iterator[dict[str, 
             # Stock batchspawner's request stands in its configuration; of the options only the partition changes.
             STOCK: HubWay(STOCK, stock, cluster, {}),
         }
-
-
-def remove_stock_logs() -> None:
-    """Stock batchspawner leaves one log in the home for each server."""
-    for person in PEOPLE:
-        for log in Path(f"~{person.name}").expanduser().glob("jupyterhub_slurmspawner_*.log"):
-            log.unlink()
 
 
 def main() -> int:

@@ -28,7 +28,16 @@ def hold_gpus(cluster: Cluster, until: str = "RUNNING") -> str:
     return job
 
 
+def hold_cpu_node(cluster: Cluster) -> str:
+    """Take all memory of cpu01; returns the job's id once it runs."""
+    command = ["sbatch", "--parsable", "--partition=cpu", "--mem=0", f"--time={MINUTES}"]
+    command += ["--output=/dev/null", "--wrap=exec sleep 1800"]
+    job = cluster.run(command, user=NEIGHBOUR, check=True).stdout.strip()
+    wait_until(lambda: cluster.job_state(job) == "RUNNING", 30, f"job {job} of {NEIGHBOUR} runs")
+    return job
+
+
 def release(cluster: Cluster, job: str) -> None:
-    """End it; returns when its GPUs are free."""
+    """End it; returns when what it held is free."""
     cluster.run(["scancel", job])
     cluster.wait_for_job(job)

@@ -6,10 +6,8 @@ each result. Results lie in ``.faults/``, of one commit only.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -19,12 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from . import recorder
+from .results import ROOT, is_chosen, read, results_file
 
-ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / ".faults"
 A_MINUTE, LONG_TIMES = 60, 3  # rows that need a minute or more are run at most so often
 INTERRUPTED = 2  # pytest's exit status
-SOURCES = ("hub_config", "spawners", "extensions/shopfloor_lab", "tests", "pyproject.toml")
 
 
 @dataclass(frozen=True)
@@ -47,16 +43,9 @@ def rows(found: Sequence[dict[str, Any]], times: int, only: str) -> list[Row]:
             min(times, LONG_TIMES) if one["seconds"] >= A_MINUTE else times,
         )
         for one in found
-        if _is_chosen(one, only)
+        if is_chosen(one["row"], f"{one['what']} {one['id']}", only)
     ]
     return sorted(chosen, key=lambda row: row.row)
-
-
-def _is_chosen(one: dict[str, Any], only: str) -> bool:
-    if re.fullmatch(r"[\d,-]+", only):
-        spans = (part.partition("-") for part in only.split(",") if part)
-        return any(int(low) <= one["row"] <= int(high or low) for low, _, high in spans)
-    return re.search(only, f"{one['what']} {one['id']}") is not None
 
 
 def table(chosen: Sequence[Row], results: Sequence[dict[str, Any]]) -> str:
@@ -82,51 +71,24 @@ def _runs(row: Row, results: Sequence[dict[str, Any]]) -> int:
 
 def main() -> int:
     times, only = int(os.environ.get("TIMES") or 1), os.environ.get("ONLY") or ""
-    file = results_file(fresh=bool(os.environ.get("FRESH")))
+    file = results_file("results", fresh=bool(os.environ.get("FRESH")))
     chosen = rows(collect(), times, only)
     if not chosen:
         print(f"faults: no row is meant by ONLY={only}")
         return 2
-    if results := recorder.read(file):
+    if results := read(file):
         print(f"faults: going on from {len(results)} results; FRESH=1 starts anew", flush=True)
-    while ids := missing(chosen, recorder.read(file)):
-        before = len(recorder.read(file))
+    while ids := missing(chosen, read(file)):
+        before = len(read(file))
         status = run_round(ids, file)
-        if status == INTERRUPTED or len(recorder.read(file)) == before:
+        if status == INTERRUPTED or len(read(file)) == before:
             print("faults: cut off; the same command goes on from here")
             break
-    results = recorder.read(file)
+    results = read(file)
     print(table(chosen, results))
     done = not missing(chosen, results)
     failed = any(one["failed"] for one in results if one["id"] in {row.id for row in chosen})
     return 0 if done and not failed else 1
-
-
-def results_file(fresh: bool) -> Path:
-    """Where the results of this very source are written; what another one gave is removed, as with ``fresh``."""
-    RESULTS.mkdir(exist_ok=True)
-    file, of = RESULTS / "results.jsonl", RESULTS / "source"
-    source = _source()
-    if fresh or not of.exists() or of.read_text() != source:
-        file.unlink(missing_ok=True)
-        of.write_text(source)
-    return file
-
-
-def _source() -> str:
-    """A digest of every file that git would take, as it is now."""
-    listing = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", *SOURCES],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    total = hashlib.sha256()
-    for name in sorted(set(listing.stdout.split("\0"))):
-        if (ROOT / name).is_file():
-            total.update(f"{name}\0".encode() + (ROOT / name).read_bytes())
-    return total.hexdigest()
 
 
 def collect() -> list[dict[str, Any]]:

@@ -11,15 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.cases import end_case, slurm_case
+from tests.cluster import neighbour
 from tests.cluster.cluster import Cluster
-from tests.cluster.slurm_conf import Settings
 from tests.harness import wait_until
 
-from .case import Faults
+from .case import HOLD_BEFORE_INTENT, SHORT, Faults
 from .commands import Commands
 
 STUB = Path(__file__).with_name("stub_server.py")
-SHORT = Settings(slurmd_timeout=10, cpus=64, preemption=True)
 
 SITE = """
 [limits]
@@ -59,18 +58,6 @@ for number in range(40):
 secrets = os.environ["JUPYTERHUB_API_TOKEN"], os.environ["SHOPFLOOR_NONCE"]
 print("token={} nonce={}".format(*secrets), flush=True)
 import does_not_exist
-"""
-
-# Held before JupyterHub calls the spawner, so before anything is stored of the job.
-HOLD_BEFORE_INTENT = """
-async def hold_before_intent(spawner):
-    import asyncio, pathlib
-    moment = pathlib.Path("{directory}/before-intent")
-    while moment.exists():
-        moment.with_suffix(".held").touch()
-        await asyncio.sleep(0.05)
-
-c.Spawner.pre_spawn_hook = hold_before_intent
 """
 
 
@@ -128,14 +115,10 @@ def faults(fault_hub: Faults) -> Iterator[Faults]:
 @pytest.fixture
 def full_cpu_node(faults: Faults) -> Iterator[Callable[[], None]]:
     """Somebody else's job holds all of cpu01; call it to end that job."""
-    cluster = faults.cluster
-    command = ["sbatch", "--parsable", "-p", "cpu", "--mem=0", "--time=30", "--wrap=sleep 900"]
-    blocker = cluster.run(command, user="dave", check=True).stdout.strip()
-    wait_until(lambda: cluster.job_state(blocker) == "RUNNING", 30, "the blocking job runs")
+    blocker = neighbour.hold_cpu_node(faults.cluster)
 
     def free() -> None:
-        cluster.run(["scancel", blocker])
-        cluster.wait_for_job(blocker)
+        neighbour.release(faults.cluster, blocker)
 
     yield free
     free()

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from . import results
 
 LIST, RESULTS = "SHOPFLOOR_FAULTS_LIST", "SHOPFLOOR_FAULTS_RESULTS"
 
@@ -59,17 +60,4 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
             "failed": _durations.failed,
             "seconds": round(_durations.seconds, 1),
         }
-        with Path(path).open("a") as file:
-            file.write(json.dumps(result) + "\n")
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """Results so far; the last line may be half written."""
-    results: list[dict[str, Any]] = []
-    lines: Sequence[str] = path.read_text().splitlines() if path.exists() else ()
-    for line in lines:
-        try:
-            results.append(json.loads(line))
-        except ValueError:
-            continue
-    return results
+        results.write(Path(path), result)

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slurm
 @pytest.mark.fault(1, "hub killed before the job is noted")
 def test_nothing_was_started_and_the_page_offers_to(faults: Faults):
     alice = faults.person("alice")
-    moment = faults.commands.directory / "before-intent"
+    moment = faults.moment
     moment.touch()
     before = {job.id for job in all_jobs(faults.case)}
     alice.click(preset="stub")

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import wait_until
+from tests.cluster.cluster import Cluster
+from tests.harness import HubProcess, wait_until
 
 from .case import Faults
 from .checks import all_jobs, nothing_lost
@@ -20,39 +21,39 @@ from .person import Person
 
 pytestmark = pytest.mark.slurm
 
-Refusal = Callable[[Faults], AbstractContextManager[None]]
+Refusal = Callable[[Cluster], AbstractContextManager[None]]
 
 
 def partition(change: str, back: str) -> Refusal:
     """Meanwhile an administrator closes the partition in this way."""
 
     @contextlib.contextmanager
-    def changed(faults: Faults) -> Iterator[None]:
+    def changed(cluster: Cluster) -> Iterator[None]:
         update = ["scontrol", "update", "PartitionName=cpu"]
-        faults.cluster.run([*update, change], check=True)
+        cluster.run([*update, change], check=True)
         try:
             yield
         finally:
-            faults.cluster.run([*update, back], check=True)
+            cluster.run([*update, back], check=True)
 
     return changed
 
 
 @contextlib.contextmanager
-def no_more_jobs(faults: Faults) -> Iterator[None]:
+def no_more_jobs(cluster: Cluster) -> Iterator[None]:
     """Meanwhile erin may submit no job."""
     modify = ["sacctmgr", "--immediate", "modify", "user", "erin", "set"]
     show = ["scontrol", "show", "assoc_mgr", "users=erin", "flags=assoc"]
 
     def known(limit: str) -> bool:
-        return f"MaxSubmitJobs={limit}(" in faults.cluster.run(show, check=True).stdout
+        return f"MaxSubmitJobs={limit}(" in cluster.run(show, check=True).stdout
 
-    faults.cluster.run([*modify, "MaxSubmitJobs=0"], check=True)
+    cluster.run([*modify, "MaxSubmitJobs=0"], check=True)
     try:
         wait_until(lambda: known("0"), 20, "slurmctld knows the limit")
         yield
     finally:
-        faults.cluster.run([*modify, "MaxSubmitJobs=-1"], check=True)
+        cluster.run([*modify, "MaxSubmitJobs=-1"], check=True)
         wait_until(lambda: not known("0"), 20, "slurmctld knows that there is none")
 
 
@@ -87,7 +88,7 @@ def test_what_sbatch_refuses_is_told_with_its_field_and_who_can_help(faults: Fau
     erin, bob = faults.person("erin"), faults.person("bob")
     kept = faults.running("bob", partition="gpu")
     before = {job.id for job in all_jobs(faults.case)}
-    with refusal(faults):
+    with refusal(faults.cluster):
         answer = erin.start(preset="stub", partition="cpu")
         assert answer.status_code in (202, 400), answer.text
         erin.reads(words)
@@ -122,9 +123,9 @@ def test_an_import_error_is_shown_with_the_last_lines_and_no_secret(faults: Faul
     nothing_lost(faults.case, [alice])
 
 
-@pytest.fixture
-def full_home() -> Iterator[str]:
-    """Heidi's home is a disk on which nothing is left."""
+@contextlib.contextmanager
+def home_is_full() -> Iterator[str]:
+    """Meanwhile heidi's home is a disk on which nothing is left."""
     heidi = pwd.getpwnam("heidi")
     home = Path(heidi.pw_dir)
     options = f"size=64k,mode=0700,uid={heidi.pw_uid},gid={heidi.pw_gid}"
@@ -136,6 +137,12 @@ def full_home() -> Iterator[str]:
         yield "heidi"
     finally:
         subprocess.run(["umount", "--lazy", str(home)], check=True)
+
+
+@pytest.fixture
+def full_home() -> Iterator[str]:
+    with home_is_full() as name:
+        yield name
 
 
 @pytest.mark.fault(17, "home full")
@@ -169,19 +176,24 @@ def test_a_home_that_cannot_be_written_is_named(faults: Faults, closed_home: str
     nothing_lost(faults.case, [person])
 
 
-@pytest.mark.fault(17, "no Unix account")
-def test_who_has_no_unix_account_is_told_so(faults: Faults):
+def somebody_who_left(hub: HubProcess) -> Person:
+    """Known to the hub, and no more to Unix."""
     name = f"left{os.getpid()}"
     subprocess.run(["useradd", "--no-create-home", name], check=True)
     try:
-        person = Person(faults.hub, name)
+        return Person(hub, name)
     finally:
         subprocess.run(["userdel", name], check=True)
+
+
+@pytest.mark.fault(17, "no Unix account")
+def test_who_has_no_unix_account_is_told_so(faults: Faults):
+    person = somebody_who_left(faults.hub)
     answer = person.start(preset="stub")
     assert answer.status_code == 400, answer.text
     assert "ask your administrator for one" in answer.json()["message"]
     nothing_lost(faults.case, [])
-    faults.hub.api("DELETE", f"users/{name}", expect=204)
+    faults.hub.api("DELETE", f"users/{person.name}", expect=204)
 
 
 @pytest.mark.fault(17, "no Slurm account")
