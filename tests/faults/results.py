@@ -1,4 +1,4 @@
-"""Which rows ``ONLY`` means, and where results are kept so that a run that was cut goes on; for both mains of faults."""
+"""Which rows ``ONLY`` means, and where results are kept so that a run that was cut goes on; for both mains."""
 
 from __future__ import annotations
 

@@ -9,7 +9,14 @@ import pytest
 from tests.faults.stock import __main__ as stock
 from tests.faults.stock.play import PLAYS
 
-RESULT = {"row": 8, "what": "scancel", "trouble": "", "agree": True, "told": True, "seen": ["a | b"]}
+RESULT = {
+    "row": 8,
+    "what": "scancel",
+    "trouble": "",
+    "agree": True,
+    "told": True,
+    "seen": ["a | b"],
+}
 
 
 def test_every_row_of_the_table_is_played():

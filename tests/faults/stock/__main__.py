@@ -41,7 +41,7 @@ NOT_TO_BE_PLAYED = (
     requests.RequestException,
     subprocess.SubprocessError,
 )
-WORDS = {True: "yes", False: "**no**", None: "–"}
+WORDS = {True: "yes", False: "**no**", None: "-"}
 
 
 class TooLong(Exception):
@@ -88,9 +88,7 @@ def clear(stage: Stage, hub: StockHub) -> None:
     hub.end()
     stage.cluster.run(["scancel", f"--name={JOB_NAME}"])
     listing = ["squeue", "--all", "--noheader", f"--name={JOB_NAME}"]
-    wait_until(
-        lambda: not stage.cluster.run(listing, check=True).stdout, 60, "no job is left", 0.3
-    )
+    wait_until(lambda: not stage.cluster.run(listing, check=True).stdout, 60, "no job is left", 0.3)
     shutil.rmtree(stage.commands.directory / "orders", ignore_errors=True)
     hub.remove()
 
@@ -112,7 +110,9 @@ def table(results: Sequence[dict[str, Any]]) -> str:
     known.sort(key=lambda one: order[one["row"], one["what"]])
     head = ["| row | fault | jobs agree | told why | seen |", "|---|---|---|---|---|"]
     passed = [f"{one['row']} ({one['what']})" for one in known if passes(one)]
-    return "\n".join([*head, *map(line, known), "", f"Stock passes: {', '.join(passed) or '–'}."])
+    return "\n".join(
+        [*head, *map(line, known), "", f"Stock passes: {', '.join(passed) or 'none'}."]
+    )
 
 
 def passes(result: dict[str, Any]) -> bool:

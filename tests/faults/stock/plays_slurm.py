@@ -279,7 +279,9 @@ def home_is_closed(name: str) -> Iterator[str]:
 def no_unix_account(stock: Stock) -> None:
     person = somebody_who_left(stock.hub)
     answer = person.start()
-    stock.judge(why="[Aa]ccount|Unix|[Uu]nknown user", said=answer.text, gone=[person.name], within=0)
+    stock.judge(
+        why="[Aa]ccount|Unix|[Uu]nknown user", said=answer.text, gone=[person.name], within=0
+    )
 
 
 @play(17, "no Slurm account")
