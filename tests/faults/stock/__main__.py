@@ -133,7 +133,7 @@ def versions(prefix: Path) -> str:
     said = subprocess.run(
         [prefix / "bin" / "python", "-c", script], capture_output=True, text=True, check=True
     ).stdout
-    slurm = subprocess.run(["sinfo", "--version"], capture_output=True, text=True, check=True)
+    slurm = subprocess.run(["slurmctld", "-V"], capture_output=True, text=True, check=True)
     found = json.loads(said.replace("'", '"'))
     return ", ".join([*map(" ".join, zip(names, found, strict=True)), slurm.stdout.strip()])
 
@@ -160,7 +160,7 @@ def main() -> int:
                     result = perform(stage, play)
                     write(file, result)
                     print(f"{line(result)} {result['seconds']} s", flush=True)
-            remove_logs()
+                remove_logs()
     except ClusterError as error:
         print(error, file=sys.stderr)
         return 1

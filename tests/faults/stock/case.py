@@ -26,6 +26,7 @@ from .reader import Reader
 
 STUB = Path(__file__).with_name("stub_server.py")
 REQUEST = Request(cpus=1, memory=100, minutes=60)
+SHOWN = 260  # characters of a page, in the table
 JOB_NAME = "spawner-jupyterhub"  # batchspawner's template gives it
 ORPHANS_GONE = 60  # seconds, as for Shopfloor
 LOOKS_EVERY = 33  # seconds, at most: JupyterHub's 30 and its 10 % of jitter
@@ -51,11 +52,12 @@ import does_not_exist
 
 @dataclass
 class Verdict:
-    """What was judged, None while nothing was; ``seen`` are a few words on it."""
+    """What was judged, None while nothing was; ``seen`` are a few words on it, ``differences`` all that remained."""
 
     agree: bool | None = None
     told: bool | None = None
     seen: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
 
     def note(self, words: str) -> None:
         if words and words not in self.seen:
@@ -190,7 +192,7 @@ class Stock(Scene):
             elif job not in jobs:
                 words.append(f"the hub says {_state(server)} of {who}, whose job has ended")
             elif server["ready"] and (answer := self._through_proxy(server)) != job:
-                words.append(f"the hub says ready of {who}, but the route answers {answer}")
+                words.append(f"the hub says ready of {who}, but its route answers {answer}")
         words += [
             f"the job of {job.owner} ({job.state.lower()}) is an orphan"
             for job in jobs.values()
@@ -208,7 +210,9 @@ class Stock(Scene):
             return f"nothing ({type(error).__name__})"
         if not answer.ok:
             return str(answer.status_code)
-        return _id_of(server) if '"version"' in answer.text else answer.text[:40]
+        if '"version"' in answer.text:  # a real server
+            return _id_of(server)
+        return answer.text if answer.text.isdigit() else "with a page of the hub's"
 
     # Judging
 
@@ -231,7 +235,7 @@ class Stock(Scene):
             differences = self.differences(kept, gone)
             if read is False and reader:
                 last = self.person(reader).told() or last
-                read = re.search(why, f"{said} {last}") is not None
+                read = re.search(why, f"{said}\n{last}", re.MULTILINE) is not None
             waited = time.monotonic() - began
             if (read is not False or waited > within) and (
                 not differences or waited > ORPHANS_GONE
@@ -240,8 +244,9 @@ class Stock(Scene):
             time.sleep(0.3)
         self.verdict.agree = self.verdict.agree is not False and not differences
         self.verdict.note(_short(differences))
+        self.verdict.differences += differences
         if why:
-            self._note_read(bool(read), last if reader else said)
+            self._note_read(bool(read), said, last)
 
     def hear(
         self, reader: str, why: str, within: float = READ_WITHIN, said: str = "", server: str = ""
@@ -250,13 +255,14 @@ class Stock(Scene):
         began, last, read = time.monotonic(), said, False
         while not read and time.monotonic() - began < within:
             last = self.person(reader).told(server)
-            read = re.search(why, f"{said} {last}") is not None
+            read = re.search(why, f"{said}\n{last}", re.MULTILINE) is not None
             time.sleep(0.3)
-        self._note_read(read, last)
+        self._note_read(read, said, last)
 
-    def _note_read(self, read: bool, last: str) -> None:
+    def _note_read(self, read: bool, *texts: str) -> None:
         self.verdict.told = self.verdict.told is not False and read
-        self.verdict.note(f"reads: “{last[:150]}”")
+        shown = dict.fromkeys(f"“{text[:SHOWN]}”" for text in texts if text)
+        self.verdict.note(f"reads: {', then '.join(shown)}")
 
 
 def _id_of(server: dict[str, Any]) -> str:
@@ -268,11 +274,11 @@ def _state(server: dict[str, Any]) -> str:
 
 
 def _count(jobs: Collection[str]) -> str:
-    return "a running job is" if len(jobs) == 1 else f"{len(jobs)} running jobs are"
+    return "a job is" if len(jobs) == 1 else f"{len(jobs)} jobs are"
 
 
 def _short(differences: list[str]) -> str:
     """The first of each kind, with how many more there are."""
-    if len(differences) <= 2:
+    if len(differences) <= 3:
         return "; ".join(differences)
     return f"{differences[0]}; {len(differences) - 1} more such"

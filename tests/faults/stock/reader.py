@@ -50,7 +50,7 @@ class Reader(Person):
         if page.all("div", id="progress-bar"):
             self._listen(server)
         heard = self._heard.get(server, [])
-        return " ".join([*_sentences(page), *heard])
+        return " / ".join([*_sentences(page), *heard])
 
     def _listen(self, server: str) -> None:
         listening = self._listening.get(server)
@@ -76,6 +76,10 @@ class Reader(Person):
 
 
 def _sentences(page: Page) -> list[str]:
-    """Headings and paragraphs, without what surrounds them on every page."""
-    found = (element for element in page.elements if element.tag in ("h1", "p"))
-    return [words for element in found if (words := " ".join(element.text.split()))]
+    """Headings and paragraphs, without what surrounds them on every page; none that an earlier one holds."""
+    found: list[str] = []
+    for element in page.elements:
+        words = " ".join(element.text.split())
+        if element.tag in ("h1", "p") and words and not any(words in one for one in found):
+            found.append(words)
+    return found
