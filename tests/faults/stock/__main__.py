@@ -33,7 +33,7 @@ from . import plays_hub, plays_slurm  # noqa: F401 - they gather the plays
 from .case import JOB_NAME, Stage, Stock
 from .play import PLAYS, Play
 
-SOURCES = ("tests/faults", "tests/stock", "tests/cluster", "tests/harness.py")
+SOURCES = ("tests/faults/*.py", "tests/stock/*.py", "tests/cluster/*.py", "tests/harness.py")
 NOT_TO_BE_PLAYED = (
     AssertionError,
     ClusterError,

@@ -230,12 +230,12 @@ class Stock(Scene):
         ``said`` is what the person was answered before. Judged more than once, everything must hold.
         """
         began = time.monotonic()
-        last, read = said, bool(re.search(why, said)) if why else None
+        last, read = "", _matches(why, said) if why else None
         while True:
             differences = self.differences(kept, gone)
             if read is False and reader:
-                last = self.person(reader).told() or last
-                read = re.search(why, f"{said}\n{last}", re.MULTILINE) is not None
+                last = self.person(reader).told()
+                read = _matches(why, last)
             waited = time.monotonic() - began
             if (read is not False or waited > within) and (
                 not differences or waited > ORPHANS_GONE
@@ -246,23 +246,28 @@ class Stock(Scene):
         self.verdict.note(_short(differences))
         self.verdict.differences += differences
         if why:
-            self._note_read(bool(read), said, last)
+            self._note_read(reader, why, said, last)
 
     def hear(
         self, reader: str, why: str, within: float = READ_WITHIN, said: str = "", server: str = ""
     ) -> None:
         """Only whether ``reader`` reads ``why``, while something goes on."""
-        began, last, read = time.monotonic(), said, False
-        while not read and time.monotonic() - began < within:
+        began, last = time.monotonic(), ""
+        while not _matches(why, said, last) and time.monotonic() - began < within:
             last = self.person(reader).told(server)
-            read = re.search(why, f"{said}\n{last}", re.MULTILINE) is not None
             time.sleep(0.3)
-        self._note_read(read, said, last)
+        self._note_read(reader, why, said, last)
 
-    def _note_read(self, read: bool, *texts: str) -> None:
+    def _note_read(self, reader: str, why: str, *texts: str) -> None:
+        home = self.person(reader).reads_at_home() if reader else ""
+        read = _matches(why, *texts, home)
         self.verdict.told = self.verdict.told is not False and read
         shown = dict.fromkeys(f"“{text[:SHOWN]}”" for text in texts if text)
         self.verdict.note(f"reads: {', then '.join(shown)}")
+
+
+def _matches(why: str, *texts: str) -> bool:
+    return re.search(why, "\n".join(texts), re.MULTILINE) is not None
 
 
 def _id_of(server: dict[str, Any]) -> str:

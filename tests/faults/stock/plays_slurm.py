@@ -249,14 +249,14 @@ def import_error(stock: Stock) -> None:
 def full_home(stock: Stock) -> None:
     with home_is_full() as name:
         said = stock.person(name).open()
-        stock.judge(name, "[Hh]ome|disk|[Ff]ull|No space", said=said)
+        stock.judge(name, "home directory|disk|full|No space|quota", said=said)
 
 
 @play(17, "home not writable")
 def closed_home(stock: Stock) -> None:
     with home_is_closed("ivan") as name:
         said = stock.person(name).open()
-        stock.judge(name, "[Hh]ome|[Pp]ermission|writ", said=said)
+        stock.judge(name, "home directory|[Pp]ermission denied|writ(e|able|ten)", said=said)
 
 
 @contextlib.contextmanager

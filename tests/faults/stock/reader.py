@@ -33,6 +33,10 @@ class Reader(Person):
         """Click Start on the home page, and read where that leads."""
         return self._read("/hub/spawn/" + self.name, "")
 
+    def reads_at_home(self) -> str:
+        """What the home page says, beside its buttons."""
+        return self._read("/hub/home", "")
+
     def told(self, server: str = "") -> str:
         """What the page of a server says now, its events included; ``Lab`` when it leads to a server that answers."""
         path = f"/hub/spawn-pending/{self.name}" + (f"/{server}" if server else "")
