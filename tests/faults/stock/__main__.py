@@ -129,13 +129,15 @@ def ordered() -> list[Play]:
 def versions(prefix: Path) -> str:
     """What was tried, in words."""
     names = ("jupyterhub", "batchspawner")
-    script = f"import importlib.metadata as m; print([m.version(n) for n in {names}])"
+    script = (
+        f"import importlib.metadata as m, json; print(json.dumps([m.version(n) for n in {names}]))"
+    )
     said = subprocess.run(
         [prefix / "bin" / "python", "-c", script], capture_output=True, text=True, check=True
     ).stdout
     slurm = subprocess.run(["slurmctld", "-V"], capture_output=True, text=True, check=True)
-    found = json.loads(said.replace("'", '"'))
-    return ", ".join([*map(" ".join, zip(names, found, strict=True)), slurm.stdout.strip()])
+    pairs = zip(names, json.loads(said), strict=True)
+    return ", ".join([*map(" ".join, pairs), slurm.stdout.strip()])
 
 
 def main() -> int:
