@@ -115,13 +115,15 @@ async def url_of(spawner: ShopfloorSpawner) -> str:
         spawner.view.hurry()
         await spawner.view.change(LONGEST_WAIT)
         seen = await spawner.sight.look()
+    proto = "http" if spawner.encryption is None else "https"
+    # Where a hub is killed before JupyterHub notes it, that itself mends address and port after the restart, and
+    # leaves the protocol as it was: the server would never answer, and be cancelled.
+    spawner.server.proto = proto
     await spawner.stored()
     spawner.ip, spawner.port = intent.address, intent.port
-    address = f"{intent.address}:{intent.port}"
-    if spawner.encryption is None:
-        return f"http://{address}"
-    spawner.encryption.expect(spawner.server, intent.tag)
-    return f"https://{address}"
+    if spawner.encryption is not None:
+        spawner.encryption.expect(spawner.server, intent.tag)
+    return f"{proto}://{intent.address}:{intent.port}"
 
 
 def follow(spawner: ShopfloorSpawner) -> None:

@@ -13,7 +13,7 @@ from tests.harness import wait_until
 
 from .case import Faults
 from .checks import all_jobs, nothing_lost
-from .commands import HOLD_AFTER, HOLD_BEFORE
+from .commands import HOLD_AFTER, HOLD_BEFORE, complains
 
 pytestmark = pytest.mark.slurm
 
@@ -125,6 +125,27 @@ def test_a_server_that_reports_while_there_is_no_hub_becomes_ready(faults: Fault
     faults.hub.wait_server("alice")
     assert [one.id for one in faults.case.jobs()] == [job]
     nothing_lost(faults.case, [alice])
+
+
+@pytest.mark.fault(3, "hub killed when the server has just reported")
+def test_a_server_whose_report_is_all_that_was_noted_becomes_ready(faults: Faults, full_cpu_node):
+    alice = faults.person("alice")
+    alice.start(preset="stub")
+    job = wait_until(lambda: faults.job_id("alice"), 20, "the job is submitted")
+    alice.reads('"stage": "waiting"')
+    # The hub learns no more than the port: that the job runs, and so where, it cannot see.
+    with faults.commands.ordered("squeue", complains("Unable to contact slurm controller")):
+        full_cpu_node()
+        wait_until(lambda: reported(faults, "alice"), 20, "its port is noted")
+        faults.hub.kill_hub()
+    faults.hub.start_hub()
+    faults.hub.wait_server("alice")
+    assert [one.id for one in faults.case.jobs()] == [job]
+    nothing_lost(faults.case, [alice])
+
+
+def reported(faults: Faults, name: str) -> int:
+    return faults.hub.server(name)["state"]["shopfloor"]["port"]
 
 
 @pytest.mark.fault(3, "hub killed while the server is ready")
