@@ -79,7 +79,9 @@ def set_up(with_tests):
         steps.attempt(steps.run, "Python packages", projects, install_packages)
         node.join()
         steps.raise_first()
-        steps.run("Lab extension", [projects[1]], install_extension)
+        # Lab serves the copy of the panel that pip made, so a new panel is a new installation.
+        sources = [EXTENSION / name for name in BUILT_FROM]
+        steps.run("Lab extension", [projects[1], *sources], install_extension)
         if with_tests:
             steps.run("test packages", [projects[0]], install_test_packages)
         others = {name: stamp for name, stamp in steps.stamps.items() if name != "bytecode"}

@@ -136,6 +136,27 @@ def test_what_runs_at_a_time_is_waited_for_before_a_failure_is_told(bootstrap):
         steps.raise_first()
 
 
+def test_a_panel_that_is_built_anew_is_installed_anew(bootstrap, tmp_path, monkeypatch):
+    extension = tmp_path / "extensions"
+    monkeypatch.setattr(bootstrap, "EXTENSION", extension)
+    for name in (*bootstrap.BUILT_FROM, "pyproject.toml"):
+        path = extension / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("") if "." in name else path.mkdir()
+    (tmp_path / "pyproject.toml").write_text("")
+    for name in ("make_venv", "install_build_tools", "install_packages", "compile_bytecode"):
+        monkeypatch.setattr(bootstrap, name, lambda: None)
+    monkeypatch.setattr(bootstrap, "build_with_node", lambda steps: None)
+    installed = []
+    monkeypatch.setattr(bootstrap, "install_extension", lambda: installed.append(True))
+    for _ in range(2):
+        bootstrap.set_up(with_tests=False)
+    assert len(installed) == 1
+    (extension / "src" / "panel.tsx").write_text("// another panel")
+    bootstrap.set_up(with_tests=False)
+    assert len(installed) == 2, "pip copies what was built into .venv, and Lab serves that copy"
+
+
 def test_an_unknown_only_is_refused(bootstrap, monkeypatch):
     monkeypatch.setenv("ONLY", "slurm")
     with pytest.raises(bootstrap.Failed, match="ONLY=slurm is not possible"):
