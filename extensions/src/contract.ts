@@ -55,14 +55,36 @@ export interface Offer {
 export type ClusterState =
   'submitted' | 'pending' | 'starting' | 'running' | 'ended';
 
+/** A lost one was connected and does not answer; a failed one ended before it was connected. */
 export type WorkerState =
-  'submitted' | 'pending' | 'starting' | 'connected' | 'ended';
+  | 'requested'
+  | 'submitted'
+  | 'pending'
+  | 'starting'
+  | 'connected'
+  | 'lost'
+  | 'failed'
+  | 'ended';
 
 export interface Worker {
   name: string;
   state: WorkerState;
+  /** Why it waits or ended. */
   reason: string | null;
+  /** When it is expected to start, in epoch seconds. */
+  expected: number | null;
+  /** Its place in the queue. */
+  place: number | null;
+  /** Since when a lost one is silent, in epoch seconds. */
+  since: number | null;
   node: string | null;
+  job_id: string | null;
+  /** Exit code of one that is over. */
+  exit: number | null;
+  /** The last lines of one that is over. */
+  log: string | null;
+  /** How many workers stood in this place, this one included. */
+  tries: number;
   /** Bytes. */
   memory: number | null;
   /** Bytes. */

@@ -8,6 +8,7 @@ import type { Cluster } from './contract.ts';
 import type { Actions } from './panel.tsx';
 import { showClock, showShare } from './quantity.ts';
 import {
+  canRetry,
   stateLine,
   tasksLine,
   timeLeft,
@@ -184,7 +185,7 @@ function Scale(props: RowProps): React.ReactElement {
 }
 
 function Workers(props: RowProps): React.ReactElement {
-  const { cluster, trans } = props;
+  const { cluster, clusters, trans } = props;
   const [open, setOpen] = useState(false);
   const { rows } = cluster.workers;
   const line = workersLine(cluster, trans);
@@ -205,6 +206,18 @@ function Workers(props: RowProps): React.ReactElement {
         <Caret tag="span" className="shopfloor-Caret" aria-hidden="true" />
         <span>{line}</span>
       </button>
+      {canRetry(cluster) && (
+        <button
+          type="button"
+          className="shopfloor-LinkButton"
+          disabled={clusters.isStopping(cluster.id)}
+          onClick={() =>
+            void clusters.scale(cluster, clusters.wanted(cluster))
+          }
+        >
+          {trans.__('Retry')}
+        </button>
+      )}
       {open && (
         <ul
           id={list}
@@ -222,10 +235,21 @@ function Workers(props: RowProps): React.ReactElement {
                 {worker.name}
               </div>
               <div className="shopfloor-Grey">
-                {[workerLine(worker, trans), ...figures(worker, trans)].join(
-                  ' · '
-                )}
+                {[
+                  workerLine(worker, trans, time =>
+                    showClock(time, clusters.now)
+                  ),
+                  ...figures(worker, trans)
+                ].join(' · ')}
               </div>
+              {worker.log && (
+                <details>
+                  <summary>{trans.__('Its last lines')}</summary>
+                  <pre className="shopfloor-Log" tabIndex={0}>
+                    {worker.log}
+                  </pre>
+                </details>
+              )}
             </li>
           ))}
         </ul>

@@ -58,9 +58,11 @@ export function workersLine(cluster: Cluster, trans: Words): string {
   const inState = (...states: Worker['state'][]) =>
     rows.filter(row => states.includes(row.state));
   const starting = inState('starting');
-  const waiting = inState('submitted', 'pending');
+  const waiting = inState('requested', 'submitted', 'pending');
+  const lost = inState('lost');
+  const failed = inState('failed');
   const ended = inState('ended');
-  const living = connected + starting.length + waiting.length;
+  const living = connected + starting.length + waiting.length + lost.length;
   const part = (text: string, workers: Worker[]) => {
     const reason = workers.find(worker => worker.reason)?.reason;
     return reason ? trans.__('%1: %2', text, reason) : text;
@@ -75,8 +77,14 @@ export function workersLine(cluster: Cluster, trans: Words): string {
   if (wanted < living) {
     parts.push(trans.__('%1 leaving', living - wanted));
   }
+  if (lost.length) {
+    parts.push(trans.__('%1 not answering', lost.length));
+  }
   if (waiting.length) {
     parts.push(part(trans.__('%1 waiting', waiting.length), waiting));
+  }
+  if (failed.length) {
+    parts.push(part(trans.__('%1 failed', failed.length), failed));
   }
   if (ended.length) {
     parts.push(part(trans.__('%1 ended', ended.length), ended));
@@ -84,19 +92,51 @@ export function workersLine(cluster: Cluster, trans: Words): string {
   return parts.join(', ');
 }
 
-/** One worker's state and place, or why it waits or ended. */
-export function workerLine(worker: Worker, trans: Words): string {
+/** One worker's state and place, or why it waits or ended; `clock` shows a time of day. */
+export function workerLine(
+  worker: Worker,
+  trans: Words,
+  clock: (time: number) => string
+): string {
   const words = {
+    requested: trans.__('asked for'),
     submitted: trans.__('asked for'),
     pending: trans.__('waiting'),
     starting: trans.__('starting'),
     connected: trans.__('connected'),
+    lost: trans.__('not answering'),
+    failed: trans.__('failed'),
     ended: trans.__('ended')
   };
   const word = worker.node
     ? trans.__('%1 on %2', words[worker.state], worker.node)
     : words[worker.state];
-  return worker.reason ? trans.__('%1: %2', word, worker.reason) : word;
+  const line = worker.reason ? trans.__('%1: %2', word, worker.reason) : word;
+  const parts = [line];
+  if (worker.since !== null) {
+    parts.push(trans.__('since %1', clock(worker.since)));
+  }
+  if (worker.place !== null) {
+    parts.push(trans.__('place %1', worker.place));
+  }
+  if (worker.expected !== null) {
+    parts.push(trans.__('expected %1', clock(worker.expected)));
+  }
+  if (worker.exit !== null) {
+    parts.push(trans.__('exit code %1', worker.exit));
+  }
+  return parts.join(' · ');
+}
+
+/** Whether workers are missing that are not replaced by themselves, so that a person is asked. */
+export function canRetry(cluster: Cluster): boolean {
+  const { wanted, rows } = cluster.workers;
+  const over = rows.filter(row => ['failed', 'ended'].includes(row.state));
+  return (
+    cluster.state === 'running' &&
+    over.length > 0 &&
+    rows.length - over.length < wanted
+  );
 }
 
 /** What the cluster computes: `12 tasks running, 30 waiting, 4 results in memory, 1 failed`. */

@@ -104,11 +104,13 @@ class WorkerJob(JobQueueJob):
             **options,
         )
         self.launch, self.tag, self.refusal = launch, new_tag("worker"), ""
+        self.asked = False  # whether its submission has begun
 
     async def start(self) -> None:
         command = worker_command(
             self.scheduler, str(self.name), self.launch.request, self.launch.directory
         )
+        self.asked = True
         try:
             self.job_id = await self.launch.submit(self.tag, str(self.name), command)
         except SchedulerError as error:

@@ -1,7 +1,8 @@
 """The workers of one cluster: dask-jobqueue's cluster with our jobs in it, kept at the wanted number.
 
 dask knows who is connected, the scheduler knows whose job waits or ended; :meth:`Workers.keep` compares the
-two, and :meth:`Workers.report` is what people see of it. The controller runs both.
+two and replaces what is over (replacing.py), and :meth:`Workers.report` is what people see of it (rows.py). The
+controller runs both.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,13 @@ from distributed.deploy.cluster import Cluster
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.security import Security
 from shopfloor_jobs import directory
-from shopfloor_jobs.job import Seen, State
+from shopfloor_jobs.job import Seen
 from shopfloor_jobs.scheduler import SchedulerError
 
 from .connection import SCRATCH
 from .job import Launch, WorkerJob, memory_limit
+from .replacing import Replacing
+from .rows import OVER, Dask, Facts, cause_of, row, state_of
 from .silent import Scheduler
 
 # Seconds between looks at the scheduler while a worker is not connected, by how long that has been so.
@@ -30,6 +34,10 @@ PAUSES = ((20, 1.0), (120, 5.0), (float("inf"), 15.0))
 SIGNING_OFF = 3.0  # seconds in which cancelled workers leave the scheduler
 LEAVING = 0.3  # seconds between looks while workers leave
 CALM = 60.0  # seconds between looks while all are connected
+HEARTBEATS = 5.0  # seconds after which it is seen that a worker fell silent; asks nobody
+AT_MOST_EACH = 0.5  # seconds between looks that events cause
+KEPT = 20  # rows of workers that are over, the newest
+LOG_LINES = 20
 # dask-jobqueue reads these for every kind of job; ours needs none of them, nor what people set for others.
 SETTINGS = {
     "interface": None,
@@ -73,30 +81,42 @@ class Workers(JobQueueCluster):
             name=launch.directory.name,
         )
         self.launch, self.wanted = launch, 0
+        self._changed = asyncio.Event()
+        self.replacing = Replacing()
         self._stuck = self._silence = ""
         self._seen: dict[str, Seen] = {}
+        self._over: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._tries: dict[str, int] = {}
+        self._watch = _Watch(self._changed, self.replacing)
+        self._look_at = float("-inf")
         self._asked_anew = False
         self._unsettled_since: float | None = None
-        self._changed = asyncio.Event()
 
     def want(self, workers: int) -> None:
-        """Ask for this many workers; ended ones are replaced. :meth:`keep` does it."""
+        """Ask for this many workers, those anew that were given up. :meth:`keep` does it."""
         self.wanted, self._asked_anew, self._stuck = workers, True, ""
+        self.replacing.begin()
         self._changed.set()
 
     async def keep(self) -> None:
         """Bring what runs to what is wanted, and look after it, until cancelled."""
-        self.scheduler.add_plugin(_Wake(self._changed), name="shopfloor")
+        self.scheduler.add_plugin(self._watch, name="shopfloor")
         while True:
             self._changed.clear()
             if self._asked_anew:
                 self._asked_anew = False
                 await self._adjust()
-            await self._look()
+            if time.monotonic() >= self._look_at:
+                await self._look()
+                self._look_at = time.monotonic() + self._pause()
+            await self._replace()
+            due = max(0.0, self._look_at - time.monotonic())
             try:
-                await asyncio.wait_for(self._changed.wait(), self._pause())
+                await asyncio.wait_for(self._changed.wait(), min(HEARTBEATS, due))
             except asyncio.TimeoutError:
                 continue
+            # Something came, went or was asked, so what is known is old; 64 workers that come cause few looks.
+            self._look_at = min(self._look_at, time.monotonic() + AT_MOST_EACH)
 
     async def cancel_all(self) -> None:
         """Cancel every worker's job, in one go; without regard to results, for nobody is left to hold them."""
@@ -123,7 +143,8 @@ class Workers(JobQueueCluster):
 
     def report(self) -> dict[str, Any]:
         """What people see of the cluster (plain types): workers, memory in bytes, tasks by state."""
-        rows = [self._row(job) for job in sorted(self.workers.values(), key=_number)]
+        living = [self._row(job) for job in self.workers.values()]
+        rows = sorted([*self._over, *living], key=_number)
         groups = [group.states for group in self.scheduler.task_groups.values()]
 
         def count(*states: str) -> int:
@@ -143,18 +164,42 @@ class Workers(JobQueueCluster):
                 "memory": count("memory"),
                 "erred": count("erred"),
             },
-            "problem": self._silence or self._stuck,
+            "problem": self._silence or self._stuck or self.replacing.gave_up,
         }
 
     async def _adjust(self) -> None:
-        for name in [name for name, job in self.workers.items() if self._ending(job) is not None]:
-            await self._drop(name)
+        for job in list(self.workers.values()):
+            if state_of(self._facts(job), time.time()) in OVER:
+                await self._drop(job)
+        self._over.clear()
         surplus = len(self.worker_spec) - self.wanted
         if surplus > 0:
             await self._remove(self._least_missed(surplus))
         for _ in range(-surplus):
             self.worker_spec.update(self.new_worker_spec())
         await self._correct_state()
+
+    async def _replace(self) -> None:
+        """Note which workers are over and why, and start their successors, as far as that makes sense."""
+        asked = False
+        for job in list(self.workers.values()):
+            facts, name = self._facts(job), str(job.name)
+            if name not in self.worker_spec or state_of(facts, time.time()) not in OVER:
+                continue
+            tries = self._tries.get(name, 1)
+            log = await asyncio.to_thread(directory.tail, self._directory(job), LOG_LINES)
+            self._over.append(row(facts, time.time(), tries, log))
+            next_tries = self.replacing.successor(
+                name, cause_of(facts), tries, self._watch.stayed(name), bool(job.refusal)
+            )
+            await self._drop(job)
+            if next_tries and len(self.worker_spec) < self.wanted:
+                spec = self.new_worker_spec()
+                self._tries.update(dict.fromkeys(spec, next_tries))
+                self.worker_spec.update(spec)
+                asked = True
+        if asked:
+            await self._correct_state()
 
     def _least_missed(self, count: int) -> list[str]:
         """Names of workers to give up: those still waiting first, then those that hold the least."""
@@ -176,9 +221,11 @@ class Workers(JobQueueCluster):
         for name in names:
             del self.worker_spec[name]
 
-    async def _drop(self, name: str) -> None:
-        job = self.workers.pop(name)
+    async def _drop(self, job: WorkerJob) -> None:
+        name = str(job.name)
+        self.workers.pop(name, None)
         self.worker_spec.pop(name, None)
+        self._tries.pop(name, None)
         await job.close()
 
     async def _look(self) -> None:
@@ -216,40 +263,39 @@ class Workers(JobQueueCluster):
 
     def _ending(self, job: WorkerJob) -> str | None:
         """Why a worker's job is no more, in words; None while it lives as far as is known."""
-        if job.refusal:
-            return job.refusal
-        seen = self._seen.get(job.tag)
-        if seen is None or seen.alive:
-            return None
-        record = directory.exit_record(self._directory(job))
-        return (record or {}).get("cause") or seen.cause or "ended"
+        facts = self._facts(job)
+        return cause_of(facts) if state_of(facts, time.time()) in OVER else None
+
+    def _facts(self, job: WorkerJob) -> Facts:
+        seen, path, name = self._seen.get(job.tag), self._directory(job), str(job.name)
+        worker = self._connected().get(name)
+        over = worker is None and seen is not None and not seen.alive
+        return Facts(
+            name=name,
+            asked=job.asked,
+            submitted=bool(job.job_id),
+            refusal=job.refusal,
+            seen=seen,
+            dask=None
+            if worker is None
+            else Dask(
+                heard=worker.last_seen,
+                host=worker.host,
+                memory=worker.metrics.get("memory"),
+                memory_limit=worker.memory_limit or memory_limit(self.launch.request.memory),
+                cpu=worker.metrics.get("cpu"),
+            ),
+            left=self._watch.left.get(name),
+            connected_once=name in self._watch.since,
+            start=(directory.start_record(path) or {}) if seen else {},
+            exit=(directory.exit_record(path) or {}) if over else {},
+        )
 
     def _directory(self, job: WorkerJob) -> Path:
         return self.launch.directory.parent / job.tag
 
     def _row(self, job: WorkerJob) -> dict[str, Any]:
-        seen, worker = self._seen.get(job.tag), self._connected().get(job.name)
-        ending = None if worker else self._ending(job)
-        row = {
-            "name": job.name,
-            "state": _state(seen, worker is not None, ending is not None),
-            "reason": ending or (seen.reason if seen and not worker else "") or None,
-            "node": (seen.node if seen else "") or None,
-            "memory": None,
-            "memory_limit": None,
-            "cpu": None,
-            "gpus": None,
-        }
-        if worker:
-            started = directory.start_record(self._directory(job)) or {}
-            row.update(
-                node=row["node"] or started.get("host") or worker.host,
-                memory=worker.metrics.get("memory"),
-                memory_limit=worker.memory_limit or memory_limit(self.launch.request.memory),
-                cpu=worker.metrics.get("cpu"),
-                gpus=started.get("cuda_visible_devices") or None,
-            )
-        return row
+        return row(self._facts(job), time.time(), self._tries.get(str(job.name), 1))
 
     def _new_worker_name(self, worker_number: int) -> str:
         # Never twice: dask refuses a second worker of a name while the first is still closing.
@@ -260,28 +306,37 @@ class Workers(JobQueueCluster):
         Cluster._update_worker_status(self, op, msg)
 
 
-class _Wake(SchedulerPlugin):
-    """Wakes :meth:`Workers.keep` when a worker comes or goes."""
+class _Watch(SchedulerPlugin):
+    """Wakes :meth:`Workers.keep`, and tells ``replacing``, when a worker comes or goes, and notes when.
 
-    def __init__(self, changed: asyncio.Event):
-        self.changed = changed
+    ``since`` and ``left`` are epoch seconds by name: of the last time that it came, and that it went.
+    """
+
+    def __init__(self, changed: asyncio.Event, replacing: Replacing):
+        self.changed, self.replacing = changed, replacing
+        self.since: dict[str, float] = {}
+        self.left: dict[str, float] = {}
+        self._names: dict[str, str] = {}
+
+    def stayed(self, name: str) -> float | None:
+        """Seconds that a worker was connected; None for one that never was."""
+        if name not in self.since:
+            return None
+        return max(0.0, self.left.get(name, time.time()) - self.since[name])
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
+        name = str(scheduler.workers[worker].name)
+        self._names[worker] = name
+        self.since[name] = time.time()
+        self.left.pop(name, None)
+        self.replacing.connected()
         self.changed.set()
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
+        if name := self._names.pop(worker, ""):
+            self.left[name] = time.time()
         self.changed.set()
 
 
-def _state(seen: Seen | None, connected: bool, ended: bool) -> str:
-    if connected:
-        return "connected"
-    if ended:
-        return "ended"
-    if seen is None:
-        return State.SUBMITTED.value
-    return State.STARTING.value if seen.state is State.RUNNING else seen.state.value
-
-
-def _number(job: WorkerJob) -> int:
-    return int(str(job.name).rpartition("-")[2])
+def _number(shown: dict[str, Any]) -> int:
+    return int(shown["name"].rpartition("-")[2])

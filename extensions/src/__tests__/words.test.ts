@@ -4,10 +4,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import {
+  canRetry,
   lossOnStop,
   stateLine,
   tasksLine,
   timeLeft,
+  workerLine,
   workersLine
 } from '../words.ts';
 import { english, makeCluster, makeWorker } from './support.ts';
@@ -60,6 +62,40 @@ test('workers that nobody has seen yet, that leave or that ended are counted apa
   assert.equal(
     line(1, [makeWorker('connected'), makeWorker('ended', 'out of memory')]),
     '1 connected, 1 ended: out of memory'
+  );
+});
+
+test('workers that do not answer or failed are counted apart, and can be asked for again', () => {
+  const failed = makeWorker('failed', 'ModuleNotFoundError');
+  const rows = [makeWorker('connected'), makeWorker('lost'), failed];
+  const cluster = makeCluster(workers(3, rows));
+  assert.equal(
+    workersLine(cluster, english),
+    '1 connected, 1 asked for, 1 not answering, 1 failed: ModuleNotFoundError'
+  );
+  assert.equal(canRetry(cluster), true);
+  assert.equal(canRetry(makeCluster(workers(2, rows))), false);
+  assert.equal(canRetry({ ...cluster, state: 'ended' }), false);
+});
+
+test('a worker says where it is, why, since when, and when it is expected', () => {
+  const line = (changes: object) =>
+    workerLine(
+      { ...makeWorker('pending', 'all A100 are busy'), ...changes },
+      english,
+      time => `at ${time}`
+    );
+  assert.equal(
+    line({ place: 3, expected: 50 }),
+    'waiting: all A100 are busy · place 3 · expected at 50'
+  );
+  assert.equal(
+    line({ state: 'lost', node: 'cpu01', reason: null, since: 40 }),
+    'not answering on cpu01 · since at 40'
+  );
+  assert.equal(
+    line({ state: 'failed', reason: 'killed', exit: 137 }),
+    'failed: killed · exit code 137'
   );
 });
 
