@@ -190,11 +190,12 @@ async def test_a_worker_that_the_scheduler_refuses_is_a_row_with_its_words(
 
     async def both() -> list[dict[str, Any]] | None:
         rows = (await lab.one(cluster["id"]))["workers"]["rows"]
-        return rows if sorted(row["state"] for row in rows) == ["connected", "ended"] else None
+        return rows if sorted(row["state"] for row in rows) == ["connected", "failed"] else None
 
     rows = await async_wait_until(both, START, "one is connected and one refused")
-    (refused,) = [row for row in rows if row["state"] == "ended"]
+    (refused,) = [row for row in rows if row["state"] == "failed"]
     assert refused["reason"].startswith("memory:")
+    assert (await lab.one(cluster["id"]))["reason"].startswith("worker-2 was refused: memory:")
 
     await lab.scale(cluster["id"], 1)
     await person.until_connected(lab, cluster["id"], 1)
