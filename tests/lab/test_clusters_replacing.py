@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ async def test_workers_that_cannot_start_are_given_up_with_their_words_and_can_b
     assert all("the driver is too old" in row["log"] for row in rows)
     assert all(row["exit"] == 1 for row in rows)
     assert shown["state"] == "running" and person.commands("dask_worker") == []
-    broken.unlink()
+    await asyncio.to_thread(broken.unlink)
     await lab.scale(cluster["id"], 2)
     await person.until_connected(lab, cluster["id"], 2)
     assert (await lab.one(cluster["id"]))["reason"] is None
