@@ -211,9 +211,7 @@ function Workers(props: RowProps): React.ReactElement {
           type="button"
           className="shopfloor-LinkButton"
           disabled={clusters.isStopping(cluster.id)}
-          onClick={() =>
-            void clusters.scale(cluster, clusters.wanted(cluster))
-          }
+          onClick={() => void clusters.scale(cluster, clusters.wanted(cluster))}
         >
           {trans.__('Retry')}
         </button>

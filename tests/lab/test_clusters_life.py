@@ -195,7 +195,8 @@ async def test_a_worker_that_the_scheduler_refuses_is_a_row_with_its_words(
     rows = await async_wait_until(both, START, "one is connected and one refused")
     (refused,) = [row for row in rows if row["state"] == "failed"]
     assert refused["reason"].startswith("memory:")
-    assert (await lab.one(cluster["id"]))["reason"].startswith("worker-2 was refused: memory:")
+    reason = f"{refused['name']} was refused: memory:"
+    assert (await lab.one(cluster["id"]))["reason"].startswith(reason)
 
     await lab.scale(cluster["id"], 1)
     await person.until_connected(lab, cluster["id"], 1)

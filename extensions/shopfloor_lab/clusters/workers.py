@@ -108,8 +108,9 @@ class Workers(JobQueueCluster):
                 await self._adjust()
             if time.monotonic() >= self._look_at:
                 await self._look()
-                self._look_at = time.monotonic() + self._pause()
-            await self._replace()
+                replaced = await self._replace()
+                pause = AT_MOST_EACH if replaced else self._pause()
+                self._look_at = time.monotonic() + pause
             due = max(0.0, self._look_at - time.monotonic())
             try:
                 await asyncio.wait_for(self._changed.wait(), min(HEARTBEATS, due))
@@ -179,8 +180,11 @@ class Workers(JobQueueCluster):
             self.worker_spec.update(self.new_worker_spec())
         await self._correct_state()
 
-    async def _replace(self) -> None:
-        """Note which workers are over and why, and start their successors, as far as that makes sense."""
+    async def _replace(self) -> bool:
+        """Note which workers are over and why, and start their successors, as far as that makes sense.
+
+        Returns whether any was started.
+        """
         asked = False
         for job in list(self.workers.values()):
             facts, name = self._facts(job), str(job.name)
@@ -200,6 +204,7 @@ class Workers(JobQueueCluster):
                 asked = True
         if asked:
             await self._correct_state()
+        return asked
 
     def _least_missed(self, count: int) -> list[str]:
         """Names of workers to give up: those still waiting first, then those that hold the least."""
