@@ -114,9 +114,10 @@ def leave_cause(path: Path, index: int, cause: str) -> None:
     write_json(path / f"ending-{index}.json", {"cause": cause})
 
 
-def tail(path: Path, lines: int = 20, limit: int = 64 * 1024) -> str:
-    """The last lines of what the job wrote (of its newest copy); empty where there is nothing."""
-    outputs = sorted(path.glob("output-*.log"), key=lambda one: one.stat().st_mtime)
+def tail(path: Path, lines: int = 20, limit: int = 64 * 1024, index: int | None = None) -> str:
+    """The last lines of what a copy of the job wrote (None: the newest); empty where there is nothing."""
+    copies = "*" if index is None else index
+    outputs = sorted(path.glob(f"output-{copies}.log"), key=lambda one: one.stat().st_mtime)
     if not outputs:
         return ""
     with outputs[-1].open("rb") as file:

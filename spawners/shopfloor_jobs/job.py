@@ -135,6 +135,12 @@ class Seen:
     def alive(self) -> bool:
         return self.state is not State.ENDED
 
+    @property
+    def index(self) -> int:
+        """Which copy of its job this is; 0 where there is one only."""
+        index = self.id.partition("_")[2]
+        return int(index) if index.isdigit() else 0
+
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "state": self.state.value}
 

@@ -69,6 +69,7 @@ class View:
         self.scheduler = scheduler
         self.pace = pace or Pace()
         self.version = 0  # rises with every look that showed anything new
+        self._copies: dict[tuple[str, str, int], Seen] = {}
         self._jobs: dict[tuple[str, str], Seen] = {}
         self._expected: dict[tuple[str, str], list[float]] = {}
         self._absent: dict[tuple[str, str], int] = {}
@@ -127,8 +128,8 @@ class View:
         return self._absent.get((owner, tag), 0) >= 2
 
     def jobs(self, owner: str | None = None) -> list[Seen]:
-        """What the last clean look showed: the jobs of one owner, or everybody's."""
-        return [job for job in self._jobs.values() if owner in (None, job.owner)]
+        """What the last clean look showed: the jobs of one owner, or everybody's, each copy of an array."""
+        return [job for job in self._copies.values() if owner in (None, job.owner)]
 
     def expected_before(self, owner: str, tag: str) -> float | None:
         """When a waiting job was expected to start before that expectation changed (epoch seconds)."""
@@ -206,10 +207,10 @@ class View:
             self._looked_at = began
             return
         self._health = Health(clock, time.monotonic() - began)
-        found = _by_tag(jobs)
-        if found != self._jobs:
+        copies, found = _copies(jobs), _by_tag(jobs)
+        if copies != self._copies:
             self.version += 1
-        self._jobs = found
+        self._copies, self._jobs = copies, found
         self._looked_at = began
         for key in self._asked:
             self._absent[key] = 0 if key in found else self._absent.get(key, 0) + 1
@@ -230,6 +231,16 @@ def _changed(history: list[float], expected: float) -> list[float]:
     if history and abs(history[-1] - expected) < 60:
         return history
     return [*history, expected][-2:]
+
+
+def _copies(jobs: Iterable[Seen]) -> dict[tuple[str, str, int], Seen]:
+    """One job for each copy; a living one hides those that ended before it with the same tag."""
+    found: dict[tuple[str, str, int], Seen] = {}
+    for job in jobs:
+        key = (job.owner, job.tag, job.index)
+        if key not in found or job.alive:
+            found[key] = job
+    return found
 
 
 def _by_tag(jobs: Iterable[Seen]) -> dict[tuple[str, str], Seen]:

@@ -193,7 +193,7 @@ def test_dask_gives_up_before_the_job_is_ended_for_its_memory(memory: int) -> No
 
 
 def test_a_worker_is_an_argument_list_with_certificates_and_without_http() -> None:
-    command = worker_command("tls://10.0.0.1:1", "worker-1", Request(cpus=3), Path("/jobs/x"))
+    command = worker_command("tls://10.0.0.1:1", ["worker-1"], Request(cpus=3), Path("/jobs/x"))
     pairs = dict(itertools.pairwise(command))
     assert pairs["--tls-key"] == "/jobs/x/tls/worker.key"
     assert pairs["--nthreads"] == "3"

@@ -48,7 +48,7 @@ async def rows_of(lab: Clusters, cluster: str) -> list[dict[str, Any]]:
 async def test_a_worker_that_is_killed_is_replaced_and_its_end_is_told(person: Person):
     lab = person.lab()
     cluster = await person.start(lab, 2)
-    for process in person.commands("--name worker-1 "):
+    for process in person.commands("--name worker-1"):
         process.kill()
 
     async def replaced() -> list[dict[str, Any]] | None:

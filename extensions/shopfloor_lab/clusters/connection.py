@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -110,12 +110,14 @@ def cluster_directories(home: Path) -> Iterator[Path]:
             yield path
 
 
-def write_workers(path: Path, tags: Mapping[str, str]) -> None:
-    """Record the workers' names by the tags of their jobs. Raises OSError."""
-    directory.write_json(path / WORKERS, {"tags": dict(tags)})
+def write_workers(path: Path, tags: Mapping[str, Sequence[str]]) -> None:
+    """Record the workers' names by the tags of their jobs, one for each copy. Raises OSError."""
+    directory.write_json(
+        path / WORKERS, {"tags": {tag: list(names) for tag, names in tags.items()}}
+    )
 
 
-def read_workers(path: Path) -> dict[str, str]:
+def read_workers(path: Path) -> dict[str, list[str]]:
     return dict((directory.read_json(path / WORKERS) or {}).get("tags", {}))
 
 

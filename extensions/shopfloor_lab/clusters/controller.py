@@ -22,7 +22,7 @@ from shopfloor_jobs.scheduler import Scheduler, Unreachable, scheduler_from
 
 from .connection import TLS, WORKERS, Connection, Ended, Plan, check_workers, remove_secrets
 from .environment import job_environment
-from .job import Launch
+from .launch import Launch
 from .security import make_certificates, own_security
 from .workers import Workers
 

@@ -223,12 +223,14 @@ class Clusters:
     async def _cancel(self, files: state.Files) -> None:
         """Cancel what lives of a cluster: the controller's job and, found by their tags, its workers'."""
         offer = await self.offer()
-        view = self._view_of(offer)
-        tags = [files.id, *await asyncio.to_thread(read_workers, files.path)]
-        jobs = [await view.job(offer.person, tags[0], max_age=0)]
-        jobs += [await view.job(offer.person, tag) for tag in tags[1:]]
-        if ids := [job.id for job in jobs if job and job.alive]:
-            await view.scheduler.cancel(offer.person, ids)
+        scheduler = self._view_of(offer).scheduler
+        tags = {files.id, *await asyncio.to_thread(read_workers, files.path)}
+        seen = await scheduler.look()
+        ids = [
+            one.id for one in seen if one.alive and one.tag in tags and one.owner == offer.person
+        ]
+        if ids:
+            await scheduler.cancel(offer.person, ids)
 
     async def _sweep(self, files: state.Files) -> None:
         """Do what a controller that was killed could not: cancel its workers, remove its keys."""

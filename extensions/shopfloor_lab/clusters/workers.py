@@ -11,7 +11,6 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 import dask
@@ -19,12 +18,11 @@ from dask_jobqueue.core import JobQueueCluster
 from distributed.deploy.cluster import Cluster
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.security import Security
-from shopfloor_jobs import directory
-from shopfloor_jobs.job import Seen
-from shopfloor_jobs.scheduler import SchedulerError
 
 from .connection import SCRATCH
-from .job import Launch, WorkerJob, memory_limit
+from .job import WorkerJob, memory_limit
+from .known import Known
+from .launch import Launch, Place
 from .replacing import Replacing
 from .rows import OVER, Dask, Facts, cause_of, row, state_of
 from .silent import Scheduler
@@ -37,7 +35,6 @@ CALM = 60.0  # seconds between looks while all are connected
 HEARTBEATS = 5.0  # seconds after which it is seen that a worker fell silent; asks nobody
 AT_MOST_EACH = 0.5  # seconds between looks that events cause
 KEPT = 20  # rows of workers that are over, the newest
-LOG_LINES = 20
 # dask-jobqueue reads these for every kind of job; ours needs none of them, nor what people set for others.
 SETTINGS = {
     "interface": None,
@@ -83,8 +80,8 @@ class Workers(JobQueueCluster):
         self.launch, self.wanted = launch, 0
         self._changed = asyncio.Event()
         self.replacing = Replacing()
-        self._stuck = self._silence = ""
-        self._seen: dict[str, Seen] = {}
+        self.known = Known(launch)
+        self._stuck = ""
         self._over: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._tries: dict[str, int] = {}
         self._watch = _Watch(self._changed, self.replacing)
@@ -121,10 +118,10 @@ class Workers(JobQueueCluster):
 
     async def cancel_all(self) -> None:
         """Cancel every worker's job, in one go; without regard to results, for nobody is left to hold them."""
-        ids = [str(job.job_id) for job in self.workers.values() if job.job_id]
-        for job in self.workers.values():
-            job.job_id = None
-        await self.launch.cancel(ids)
+        await self.launch.last_answers()
+        await self.launch.cancel([place.id for place in self._places() if place.id])
+        for place in self._places():
+            place.id = ""  # dask closes each of them once more
         # A worker whose scheduler goes while its nanny closes it hangs for 8 s.
         while self.scheduler.workers:
             self._changed.clear()
@@ -165,7 +162,7 @@ class Workers(JobQueueCluster):
                 "memory": count("memory"),
                 "erred": count("erred"),
             },
-            "problem": self._silence or self._stuck or self.replacing.gave_up,
+            "problem": self.known.silence or self._stuck or self.replacing.gave_up,
         }
 
     async def _adjust(self) -> None:
@@ -191,10 +188,10 @@ class Workers(JobQueueCluster):
             if name not in self.worker_spec or state_of(facts, time.time()) not in OVER:
                 continue
             tries = self._tries.get(name, 1)
-            log = await asyncio.to_thread(directory.tail, self._directory(job), LOG_LINES)
+            log = await self.known.log(job.place) if job.place else ""
             self._over.append(row(facts, time.time(), tries, log))
             next_tries = self.replacing.successor(
-                name, cause_of(facts), tries, self._watch.stayed(name), bool(job.refusal)
+                name, cause_of(facts), tries, self._watch.stayed(name), bool(facts.refusal)
             )
             await self._drop(job)
             if next_tries and len(self.worker_spec) < self.wanted:
@@ -207,9 +204,12 @@ class Workers(JobQueueCluster):
         return asked
 
     def _least_missed(self, count: int) -> list[str]:
-        """Names of workers to give up: those still waiting first, then those that hold the least."""
-        held = {worker.name: worker.nbytes for worker in self.scheduler.workers.values()}
-        return sorted(self.worker_spec, key=lambda name: held.get(name, -1))[:count]
+        """Names of workers to give up: those still waiting first, then idle ones, and those that hold the least."""
+        held = {
+            worker.name: (1 + bool(worker.processing), worker.nbytes)
+            for worker in self.scheduler.workers.values()
+        }
+        return sorted(self.worker_spec, key=lambda name: held.get(name, (0, 0)))[:count]
 
     async def _remove(self, names: list[str]) -> None:
         connected = self._connected()
@@ -234,20 +234,10 @@ class Workers(JobQueueCluster):
         await job.close()
 
     async def _look(self) -> None:
-        """Ask the scheduler for the jobs of our workers; not knowing changes nothing."""
-        try:
-            await self.launch.settle()
-            seen = await self.launch.scheduler.look()
-        except SchedulerError as error:
-            self._silence = f"The scheduler does not answer: {error}"
-            return
-        self._silence = ""
-        ours, owner = self.launch.tags, self.launch.owner
-        self._seen.update((job.tag, job) for job in seen if job.tag in ours and job.owner == owner)
-        for job in self.workers.values():
-            if (found := self._seen.get(job.tag)) and found.alive and not job.job_id:
-                # Its submission was not answered, but had happened.
-                job.job_id, job.refusal = found.id, ""
+        await self.known.look(self._places())
+
+    def _places(self) -> list[Place]:
+        return [job.place for job in self.workers.values() if job.place]
 
     def _pause(self) -> float:
         connected = self._connected()
@@ -272,15 +262,14 @@ class Workers(JobQueueCluster):
         return cause_of(facts) if state_of(facts, time.time()) in OVER else None
 
     def _facts(self, job: WorkerJob) -> Facts:
-        seen, path, name = self._seen.get(job.tag), self._directory(job), str(job.name)
+        place, name = job.place, str(job.name)
         worker = self._connected().get(name)
-        over = worker is None and seen is not None and not seen.alive
         return Facts(
             name=name,
-            asked=job.asked,
-            submitted=bool(job.job_id),
-            refusal=job.refusal,
-            seen=seen,
+            asked=place is not None,
+            submitted=bool(place and place.id),
+            refusal=place.refusal if place else "",
+            seen=self.known.seen(place),
             dask=None
             if worker is None
             else Dask(
@@ -292,12 +281,9 @@ class Workers(JobQueueCluster):
             ),
             left=self._watch.left.get(name),
             connected_once=name in self._watch.since,
-            start=(directory.start_record(path) or {}) if seen else {},
-            exit=(directory.exit_record(path) or {}) if over else {},
+            start=self.known.start(place),
+            exit=self.known.exit(place) if worker is None else {},
         )
-
-    def _directory(self, job: WorkerJob) -> Path:
-        return self.launch.directory.parent / job.tag
 
     def _row(self, job: WorkerJob) -> dict[str, Any]:
         return row(self._facts(job), time.time(), self._tries.get(str(job.name), 1))

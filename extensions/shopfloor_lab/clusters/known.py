@@ -1,0 +1,80 @@
+"""What the scheduler and the jobs' own records say of the workers; asked for by workers.py, shown by rows.py."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from shopfloor_jobs import directory
+from shopfloor_jobs.job import Seen
+from shopfloor_jobs.scheduler import SchedulerError
+
+from .launch import Launch, Place
+
+LOG_LINES = 20
+_NOTHING: Mapping[str, Any] = {}
+
+
+class Known:
+    """The last look at the workers' jobs, with their records as they were then; nothing here is asked for twice.
+
+    ``silence`` is why the scheduler said nothing at the last look, in words, else empty.
+    """
+
+    def __init__(self, launch: Launch):
+        self.launch, self.silence = launch, ""
+        self._seen: dict[tuple[str, int], Seen] = {}
+        self._starts: dict[tuple[str, int], Mapping[str, Any]] = {}
+        self._exits: dict[tuple[str, int], Mapping[str, Any]] = {}
+
+    async def look(self, places: Iterable[Place]) -> None:
+        """Ask the scheduler for our workers' jobs; not knowing changes nothing."""
+        try:
+            await self.launch.settle()
+            seen = await self.launch.scheduler.look()
+        except SchedulerError as error:
+            self.silence = f"The scheduler does not answer: {error}"
+            return
+        self.silence = ""
+        ours, owner = self.launch.tags, self.launch.owner
+        self._seen.update(
+            ((job.tag, job.index), job) for job in seen if job.tag in ours and job.owner == owner
+        )
+        places = list(places)
+        for place in places:
+            if (found := self.seen(place)) and found.alive and not place.id:
+                # Its submission was not answered, but had happened.
+                place.settle(id=found.id)
+        await asyncio.to_thread(self._read_records, places)
+
+    def seen(self, place: Place | None) -> Seen | None:
+        return self._seen.get((place.tag, place.index)) if place else None
+
+    def start(self, place: Place | None) -> Mapping[str, Any]:
+        """The record that its runner wrote when it began; empty while there is none."""
+        return self._starts.get((place.tag, place.index), _NOTHING) if place else _NOTHING
+
+    def exit(self, place: Place | None) -> Mapping[str, Any]:
+        """The record of its end; empty while its job lives."""
+        return self._exits.get((place.tag, place.index), _NOTHING) if place else _NOTHING
+
+    async def log(self, place: Place) -> str:
+        """The last lines that a worker wrote."""
+        path = self._directory(place)
+        return await asyncio.to_thread(directory.tail, path, LOG_LINES, index=place.index)
+
+    def _read_records(self, places: Iterable[Place]) -> None:
+        for place in places:
+            key, seen = (place.tag, place.index), self.seen(place)
+            if seen is None or seen.started is None:
+                continue
+            path = self._directory(place)
+            if key not in self._starts and (start := directory.start_record(path, place.index)):
+                self._starts[key] = start
+            if not seen.alive and (end := directory.exit_record(path, place.index)):
+                self._exits[key] = end
+
+    def _directory(self, place: Place) -> Path:
+        return self.launch.directory.parent / place.tag
