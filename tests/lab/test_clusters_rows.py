@@ -27,9 +27,9 @@ RUNNING, OVER = seen(State.RUNNING, node="cpu01"), seen(State.ENDED, cause="out 
     ("facts", "state"),
     [
         (NOTHING, "requested"),
-        (replace(NOTHING, asked=True), "submitted"),
         (replace(NOTHING, submitted=True), "submitted"),
-        (replace(NOTHING, asked=True, seen=seen(State.SUBMITTED)), "submitted"),
+        (replace(NOTHING, submitted=True), "submitted"),
+        (replace(NOTHING, seen=seen(State.SUBMITTED)), "submitted"),
         (replace(NOTHING, submitted=True, seen=PENDING), "pending"),
         (replace(NOTHING, submitted=True, seen=RUNNING), "starting"),
         (replace(NOTHING, seen=seen(State.STARTING)), "starting"),

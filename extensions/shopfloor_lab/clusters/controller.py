@@ -111,7 +111,7 @@ class Controller:
                 log.warning("%s took more than %s s", what, PATIENCE)
         if self.cause:
             Ended(self.cause, time.time()).write(self.path)
-        if not workers.launch.owed:
+        if workers.launch.at_rest:
             (self.path / WORKERS).unlink(missing_ok=True)
         remove_secrets(self.path)
 

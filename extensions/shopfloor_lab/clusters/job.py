@@ -45,13 +45,13 @@ class WorkerJob(JobQueueJob):
         def command(names: Sequence[str]) -> list[str]:
             return worker_command(self.scheduler, names, self.launch.request, self.launch.directory)
 
+        # Not waited for: a scheduler that hangs would keep the others from being looked after.
         self.place = self.launch.submit(str(self.name), command)
-        await self.place.settled.wait()
         await ProcessInterface.start(self)
 
     async def close(self) -> None:
-        if self.place and self.place.id:
-            await self.launch.cancel([self.place.id])
+        if self.place and not self.place.given_up:
+            self.launch.give_up(self.place)
         await ProcessInterface.close(self)
 
 

@@ -32,21 +32,27 @@ class Known:
     async def look(self, places: Iterable[Place]) -> None:
         """Ask the scheduler for our workers' jobs; not knowing changes nothing."""
         try:
-            await self.launch.settle()
+            await self.launch.cancel_owed()
             seen = await self.launch.scheduler.look()
         except SchedulerError as error:
             self.silence = f"The scheduler does not answer: {error}"
             return
         self.silence = ""
         ours, owner = self.launch.tags, self.launch.owner
-        self._seen.update(
-            ((job.tag, job.index), job) for job in seen if job.tag in ours and job.owner == owner
-        )
+        found = {
+            (job.tag, job.index): job for job in seen if job.tag in ours and job.owner == owner
+        }
+        self._seen.update(found)
         places = list(places)
-        for place in places:
-            if (found := self.seen(place)) and found.alive and not place.id:
+        meant = {(place.tag, place.index): place for place in places}
+        for key, job in found.items():
+            if not job.alive or self.launch.sends(job.tag):
+                continue
+            if key not in meant:
+                self.launch.unmeant(job.id)
+            elif not meant[key].id:
                 # Its submission was not answered, but had happened.
-                place.settle(id=found.id)
+                self.launch.found(meant[key], job.id)
         await asyncio.to_thread(self._read_records, places)
 
     def seen(self, place: Place | None) -> Seen | None:

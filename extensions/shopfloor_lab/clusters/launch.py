@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from shopfloor_jobs.job import Job, new_tag
@@ -15,6 +15,7 @@ from .connection import write_workers
 
 AT_ONCE = 4  # submissions in flight; more would only wait in slurmctld
 TRIES = 3
+Command = Callable[[Sequence[str]], list[str]]
 LAST_ANSWERS = 2.0  # seconds that submissions on their way are waited for when the cluster ends
 
 
@@ -22,7 +23,8 @@ LAST_ANSWERS = 2.0  # seconds that submissions on their way are waited for when 
 class Place:
     """Where one worker stands: copy ``index`` of the job with this tag, which the scheduler calls ``id``.
 
-    Tag and id are empty until they are known; ``refusal`` is why there is no job, in words.
+    Tag and id are empty until they are known; ``refusal`` is why there is no job, in words. What is ``given_up``
+    is cancelled as soon as its id is known.
     """
 
     name: str
@@ -30,19 +32,15 @@ class Place:
     index: int = 0
     id: str = ""
     refusal: str = ""
-    settled: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def settle(self, id: str = "", refusal: str = "") -> None:
-        self.id, self.refusal = id, refusal
-        self.settled.set()
+    given_up: bool = False
 
 
 class Launch:
     """``directory`` is the cluster's job directory, ``env`` what its workers find in their environment.
 
-    ``command`` makes the argument list that starts workers of these names, each copy its own. ``tags`` holds the
-    names by tag of every job that was ever asked for, ``owed`` ids of jobs whose cancellation the scheduler did
-    not answer; :meth:`settle` asks again.
+    ``told`` is called when a submission was answered. ``tags`` holds the names by tag of every job that was ever
+    asked for, ``owed`` ids of jobs that are to be cancelled; what the scheduler did not answer,
+    :meth:`cancel_owed` asks again.
     """
 
     def __init__(
@@ -57,13 +55,19 @@ class Launch:
         self.request, self.env = request, dict(env)
         self.tags: dict[str, list[str]] = {}
         self.owed: set[str] = set()
+        self.told: Callable[[], None] = _nobody
         self._gathered: list[Place] = []
+        self._on_their_way: set[str] = set()
         self._sending: set[asyncio.Task[None]] = set()
+        self._cancelling: asyncio.Task[None] | None = None
+        self._cancelled: set[str] = (
+            set()
+        )  # asked for once: a worker that is told to end twice takes longer
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._recording = asyncio.Lock()
 
-    def submit(self, name: str, command: Callable[[Sequence[str]], list[str]]) -> Place:
-        """Ask for a worker; its place says, once settled, what came of it.
+    def submit(self, name: str, command: Command) -> Place:
+        """Ask for a worker; its place says later what came of it. ``command`` makes the argument list for names.
 
         Those that are asked for before the event loop turns again become one job array.
         """
@@ -75,17 +79,40 @@ class Launch:
         self._gathered.append(place)
         return place
 
+    def found(self, place: Place, id: str) -> None:
+        """A place has this job, as the scheduler says."""
+        place.id, place.refusal = id, ""
+        if place.given_up:
+            self._owe(id)
+
+    def give_up(self, place: Place) -> None:
+        """Cancel a worker's job, together with those that are given up at the same time."""
+        place.given_up = True
+        if place in self._gathered:
+            self._gathered.remove(place)
+        elif place.id:
+            self._owe(place.id)
+
+    def unmeant(self, id: str) -> None:
+        """A job of ours lives that no worker stands for: its submission was answered by nobody."""
+        self._owe(id)
+
+    def sends(self, tag: str) -> bool:
+        """Whether the submission of this job is on its way."""
+        return tag in self._on_their_way
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether every submission and every cancellation was answered."""
+        return not self.owed and not self._sending
+
     async def last_answers(self) -> None:
         """Wait for submissions that are on their way, but not for long."""
         if self._sending:
             await asyncio.wait(self._sending, timeout=LAST_ANSWERS)
 
-    async def cancel(self, ids: Sequence[str]) -> None:
-        """Cancel these jobs now, or when the scheduler answers again."""
-        self.owed.update(ids)
-        await self.settle()
-
-    async def settle(self) -> None:
+    async def cancel_owed(self) -> None:
+        """Cancel what is owed; what the scheduler does not answer stays owed."""
         if ids := sorted(self.owed):
             try:
                 await self.scheduler.cancel(self.owner, ids)
@@ -93,27 +120,43 @@ class Launch:
                 return
             self.owed.difference_update(ids)
 
-    async def _send(self, command: Callable[[Sequence[str]], list[str]]) -> None:
+    def _owe(self, id: str) -> None:
+        if id in self._cancelled:
+            return
+        self._cancelled.add(id)
+        self.owed.add(id)
+        if self._cancelling is None or self._cancelling.done():
+            self._cancelling = asyncio.get_running_loop().create_task(self._cancel_soon())
+
+    async def _cancel_soon(self) -> None:
+        await asyncio.sleep(0)  # those that are given up in this turn of the loop go together
+        asked: set[str] = set()
+        while new := self.owed - asked:
+            asked |= new
+            await self.cancel_owed()
+
+    async def _send(self, command: Command) -> None:
         await asyncio.sleep(0)
-        places, self._gathered = self._gathered, []
-        left = list(places)
+        left, self._gathered = self._gathered, []
+        if not left:
+            return
         try:
             try:
-                await self._submit(places, command)
+                await self._submit(left, command)
             except SubmitRefused:
-                if len(places) == 1:
+                if len(left) == 1:
                     raise
                 # An array is taken or refused as a whole; part of it may be within the limit.
-                while left:
-                    await self._submit(left[:1], command)
-                    del left[0]
+                for place in list(left):
+                    if not place.given_up:
+                        await self._submit([place], command)
+                    left.remove(place)
         except (SchedulerError, OSError) as error:
             for place in left:
-                place.settle(refusal=str(error))
+                place.refusal = str(error)
+        self.told()
 
-    async def _submit(
-        self, places: Sequence[Place], command: Callable[[Sequence[str]], list[str]]
-    ) -> None:
+    async def _submit(self, places: Sequence[Place], command: Command) -> None:
         names = [place.name for place in places]
         job = Job(
             tag=new_tag("worker"),
@@ -131,11 +174,15 @@ class Launch:
             # Before the submission: a controller that is killed in between leaves a trace to follow.
             self.tags[job.tag] = names
             await asyncio.to_thread(write_workers, self.directory, self.tags)
-        ids = await self._ensure(job, len(places))
+        self._on_their_way.add(job.tag)
+        try:
+            ids = await self._ensure(job, len(places))
+        finally:
+            self._on_their_way.discard(job.tag)
         # Asked a second time, the scheduler tells the living ones only; the others have ids all the same.
         array = ids[0].partition("_")[0]
         for place in places:
-            place.settle(id=f"{array}_{place.index}" if len(places) > 1 else ids[0])
+            self.found(place, f"{array}_{place.index}" if len(places) > 1 else ids[0])
 
     async def _ensure(self, job: Job, count: int) -> list[str]:
         async with self._turn:
@@ -147,3 +194,7 @@ class Launch:
                         raise
                     await asyncio.sleep(2**attempt)
         raise AssertionError("unreachable")
+
+
+def _nobody() -> None:
+    pass

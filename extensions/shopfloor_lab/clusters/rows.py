@@ -51,7 +51,6 @@ class Facts:
     """
 
     name: str
-    asked: bool = False  # whether its submission is on its way
     submitted: bool = False
     refusal: str = ""
     seen: Seen | None = None
@@ -77,7 +76,7 @@ def state_of(facts: Facts, now: float) -> WorkerState:
     if facts.connected_once:
         return WorkerState.LOST
     if facts.seen is None or facts.seen.state is State.SUBMITTED:
-        known = facts.asked or facts.submitted or facts.seen is not None
+        known = facts.submitted or facts.seen is not None
         return WorkerState.SUBMITTED if known else WorkerState.REQUESTED
     return WorkerState.STARTING
 

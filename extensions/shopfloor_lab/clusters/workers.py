@@ -79,6 +79,7 @@ class Workers(JobQueueCluster):
         )
         self.launch, self.wanted = launch, 0
         self._changed = asyncio.Event()
+        launch.told = self._changed.set
         self.replacing = Replacing()
         self.known = Known(launch)
         self._stuck = ""
@@ -118,10 +119,10 @@ class Workers(JobQueueCluster):
 
     async def cancel_all(self) -> None:
         """Cancel every worker's job, in one go; without regard to results, for nobody is left to hold them."""
-        await self.launch.last_answers()
-        await self.launch.cancel([place.id for place in self._places() if place.id])
         for place in self._places():
-            place.id = ""  # dask closes each of them once more
+            self.launch.give_up(place)
+        await self.launch.last_answers()
+        await self.launch.cancel_owed()
         # A worker whose scheduler goes while its nanny closes it hangs for 8 s.
         while self.scheduler.workers:
             self._changed.clear()
@@ -266,7 +267,6 @@ class Workers(JobQueueCluster):
         worker = self._connected().get(name)
         return Facts(
             name=name,
-            asked=place is not None,
             submitted=bool(place and place.id),
             refusal=place.refusal if place else "",
             seen=self.known.seen(place),
