@@ -69,7 +69,7 @@ export type WorkerState =
 export interface Worker {
   name: string;
   state: WorkerState;
-  /** Why it waits or ended. */
+  /** Why it waits or ended, or why its process had to be started again. */
   reason: string | null;
   /** When it is expected to start, in epoch seconds. */
   expected: number | null;

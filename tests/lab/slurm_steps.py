@@ -1,6 +1,8 @@
-"""One step of a person with a cluster, as the Lab server on a node does it; test_clusters_slurm.py pipes it there.
+"""Steps of a person with a cluster, as the Lab server on a node does them; tests pipe it there.
 
-``python - CONF PEER VERB [ARGUMENT…]`` prints one JSON object. Each step is a Lab that just started.
+``python - CONF PEER VERB [ARGUMENT…]`` prints one JSON object; each such step is a Lab that just started.
+``serve`` is one that goes on: it reads such steps, a JSON list on each line, and answers each with a line,
+``{"ok": …}`` or ``{"error": …}``.
 """
 
 from __future__ import annotations
@@ -38,8 +40,10 @@ def offer(conf: str) -> Offer:
 
 async def step(lab: Clusters, verb: str, arguments: list[str]) -> Any:
     if verb == "start":
-        gpus = {"partition": "gpu", "gpus": 1, "gpu_type": "a100"}
-        return await lab.start({"workers": int(arguments[0]), "request": gpus})
+        asked = {"partition": "gpu", "gpus": 1, "gpu_type": "a100"}
+        if len(arguments) > 1:
+            asked = arguments[1]
+        return await lab.start({"workers": int(arguments[0]), "request": asked})
     if verb == "scale":
         return await lab.scale(arguments[0], int(arguments[1]))
     if verb == "end":
@@ -47,7 +51,17 @@ async def step(lab: Clusters, verb: str, arguments: list[str]) -> Any:
         return await lab.one(arguments[0])
     if verb == "show":
         return await lab.one(arguments[0])
+    if verb == "run":
+        return await asyncio.to_thread(run, *arguments)
     return await asyncio.to_thread(compute)
+
+
+def run(source: str) -> Any:
+    """What a cell of a notebook says: ``client`` is connected, the last value is ``answer``."""
+    names: dict[str, Any] = {}
+    with connect() as client:
+        exec(source, {"client": client}, names)
+    return names.get("answer")
 
 
 def compute() -> dict[str, Any]:
@@ -80,13 +94,31 @@ class Peer(Hub):
         self.host = host
 
 
+async def serve(lab: Clusters) -> None:
+    """Do what each line of the standard input asks, at the same time if they come at the same time."""
+
+    async def answer(number: int, verb: str, arguments: list[Any]) -> None:
+        try:
+            said = {"ok": await step(lab, verb, arguments)}
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test shall read it
+            said = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps({"number": number, **said}), flush=True)
+
+    async with asyncio.TaskGroup() as group:
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            group.create_task(answer(*json.loads(line)))
+
+
 async def main(conf: str, peer: str, verb: str, *arguments: str) -> None:
     async def get() -> Offer:
         return offer(conf)
 
     environment = {**os.environ, "JUPYTERHUB_API_TOKEN": "secret"}
     lab = Clusters(Path.home(), get, environment, Peer(peer))
-    print(json.dumps(await step(lab, verb, list(arguments))))
+    if verb == "serve":
+        await serve(lab)
+    else:
+        print(json.dumps(await step(lab, verb, list(arguments))))
 
 
 asyncio.run(main(*sys.argv[1:]))

@@ -88,3 +88,45 @@ async def test_workers_that_cannot_start_are_given_up_with_their_words_and_can_b
     await lab.scale(cluster["id"], 2)
     await person.until_connected(lab, cluster["id"], 2)
     assert (await lab.one(cluster["id"]))["reason"] is None
+
+
+EATS = """
+import time
+hoard = []
+while True:
+    hoard.append(b"x" * 20_000_000)
+    time.sleep(0.02)
+"""
+
+
+async def test_a_worker_whose_process_is_started_again_says_how_often_and_why(person: Person):
+    lab = person.lab()
+    cluster = await person.start(lab, 1, request={"memory": 512 * 1024**2})
+    client = await asyncio.to_thread(connect, home=person.home)
+    try:
+        eats = client.submit(exec, EATS, {}, pure=False, retries=0)
+
+        async def told() -> str | None:
+            [row] = await rows_of(lab, cluster["id"])
+            return row["reason"]
+
+        words = await async_wait_until(told, START, "the row says why")
+        assert words == "started again once: it used more memory than a worker may"
+        await asyncio.to_thread(client.cancel, eats, force=True)
+        await person.until_connected(lab, cluster["id"], 1)
+        [process] = [
+            one for one in person.commands("multiprocessing.spawn") if one.memory_info().rss > 5e7
+        ]
+        process.kill()
+
+        async def told_again() -> bool:
+            return await told() == "started again 2 times: its process was killed by signal 9"
+
+        await async_wait_until(told_again, START, "the row says why")
+        [row] = await rows_of(lab, cluster["id"])
+        assert (row["name"], row["tries"]) == ("worker-1", 1), "its job is the same"
+        await asyncio.to_thread(client.restart)
+        await person.until_connected(lab, cluster["id"], 1)
+        assert await told_again(), "what the person asked for needs no reason"
+    finally:
+        await asyncio.to_thread(client.close)

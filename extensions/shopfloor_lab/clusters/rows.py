@@ -57,6 +57,8 @@ class Facts:
     dask: Dask | None = None
     left: float | None = None
     connected_once: bool = False
+    restarts: int = 0
+    restarted_for: str = ""
     start: Mapping[str, Any] = field(default_factory=dict)
     exit: Mapping[str, Any] = field(default_factory=dict)
 
@@ -87,6 +89,13 @@ def cause_of(facts: Facts) -> str:
     return facts.refusal or str(facts.exit.get("cause") or "") or seen or "ended"
 
 
+def _restarted(facts: Facts) -> str:
+    if not facts.restarts:
+        return ""
+    times = "once" if facts.restarts == 1 else f"{facts.restarts} times"
+    return f"started again {times}: {facts.restarted_for}"
+
+
 def row(facts: Facts, now: float, tries: int = 1, log: str = "") -> dict[str, Any]:
     """The row as the panel gets it, plain types only; times in epoch seconds.
 
@@ -101,7 +110,10 @@ def row(facts: Facts, now: float, tries: int = 1, log: str = "") -> dict[str, An
     return {
         "name": facts.name,
         "state": state.value,
-        "reason": (cause_of(facts) if over else seen.reason if seen and waits else "") or None,
+        "reason": (
+            cause_of(facts) if over else seen.reason if seen and waits else _restarted(facts)
+        )
+        or None,
         "expected": seen.expected if seen and waits else None,
         "place": seen.place if seen and waits else None,
         "since": since,

@@ -16,13 +16,13 @@ from typing import Any
 import dask
 from dask_jobqueue.core import JobQueueCluster
 from distributed.deploy.cluster import Cluster
-from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.security import Security
 
 from .connection import SCRATCH
 from .job import WorkerJob, memory_limit
 from .known import Known
 from .launch import Launch, Place
+from .presence import Presence
 from .replacing import Replacing
 from .rows import OVER, Dask, Facts, cause_of, row, state_of
 from .silent import Scheduler
@@ -85,7 +85,7 @@ class Workers(JobQueueCluster):
         self._stuck = ""
         self._over: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._tries: dict[str, int] = {}
-        self._watch = _Watch(self._changed, self.replacing)
+        self._presence = Presence(self._changed, self.replacing)
         self._look_at = float("-inf")
         self._asked_anew = False
         self._unsettled_since: float | None = None
@@ -98,7 +98,7 @@ class Workers(JobQueueCluster):
 
     async def keep(self) -> None:
         """Bring what runs to what is wanted, and look after it, until cancelled."""
-        self.scheduler.add_plugin(self._watch, name="shopfloor")
+        self.scheduler.add_plugin(self._presence, name="shopfloor")
         while True:
             self._changed.clear()
             if self._asked_anew:
@@ -192,7 +192,7 @@ class Workers(JobQueueCluster):
             log = await self.known.log(job.place) if job.place else ""
             self._over.append(row(facts, time.time(), tries, log))
             next_tries = self.replacing.successor(
-                name, cause_of(facts), tries, self._watch.stayed(name), bool(facts.refusal)
+                name, cause_of(facts), tries, self._presence.stayed(name), bool(facts.refusal)
             )
             await self._drop(job)
             if next_tries and len(self.worker_spec) < self.wanted:
@@ -236,6 +236,11 @@ class Workers(JobQueueCluster):
 
     async def _look(self) -> None:
         await self.known.look(self._places())
+        for name in list(self._presence.unexplained):
+            job = self.workers.get(name)
+            self._presence.explain(
+                name, await self.known.log(job.place) if job and job.place else ""
+            )
 
     def _places(self) -> list[Place]:
         return [job.place for job in self.workers.values() if job.place]
@@ -279,8 +284,10 @@ class Workers(JobQueueCluster):
                 memory_limit=worker.memory_limit or memory_limit(self.launch.request.memory),
                 cpu=worker.metrics.get("cpu"),
             ),
-            left=self._watch.left.get(name),
-            connected_once=name in self._watch.since,
+            left=self._presence.left.get(name),
+            connected_once=name in self._presence.since,
+            restarts=self._presence.restarts.get(name, 0),
+            restarted_for=self._presence.why.get(name, ""),
             start=self.known.start(place),
             exit=self.known.exit(place) if worker is None else {},
         )
@@ -295,38 +302,6 @@ class Workers(JobQueueCluster):
     def _update_worker_status(self, op: str, msg: Any) -> None:
         # SpecCluster would give up the job of a worker that is away for 15 s; here the scheduler's word counts.
         Cluster._update_worker_status(self, op, msg)
-
-
-class _Watch(SchedulerPlugin):
-    """Wakes :meth:`Workers.keep`, and tells ``replacing``, when a worker comes or goes, and notes when.
-
-    ``since`` and ``left`` are epoch seconds by name: of the last time that it came, and that it went.
-    """
-
-    def __init__(self, changed: asyncio.Event, replacing: Replacing):
-        self.changed, self.replacing = changed, replacing
-        self.since: dict[str, float] = {}
-        self.left: dict[str, float] = {}
-        self._names: dict[str, str] = {}
-
-    def stayed(self, name: str) -> float | None:
-        """Seconds that a worker was connected; None for one that never was."""
-        if name not in self.since:
-            return None
-        return max(0.0, self.left.get(name, time.time()) - self.since[name])
-
-    def add_worker(self, scheduler: Any, worker: str) -> None:
-        name = str(scheduler.workers[worker].name)
-        self._names[worker] = name
-        self.since[name] = time.time()
-        self.left.pop(name, None)
-        self.replacing.connected()
-        self.changed.set()
-
-    def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
-        if name := self._names.pop(worker, ""):
-            self.left[name] = time.time()
-        self.changed.set()
 
 
 def _number(shown: dict[str, Any]) -> int:

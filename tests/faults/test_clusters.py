@@ -1,0 +1,298 @@
+"""Rows 21 to 26: what goes wrong with a Dask cluster, its workers and what holds them, on the real Slurm."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shopfloor_jobs.slurm import Slurm
+from shopfloor_lab.clusters.replacing import MOST
+
+from tests.cluster.cluster import Cluster
+from tests.cluster.outages import cut_off
+from tests.harness import wait_until
+
+from .cluster_lab import (
+    CPU,
+    GPU,
+    ClusterLab,
+    Shown,
+    connected,
+    processes,
+    remove_records,
+    row,
+    states,
+)
+from .test_refused import partition
+
+pytestmark = pytest.mark.slurm
+
+START = 60  # seconds for a cluster's start on a busy machine
+TRUE_WITHIN = 10  # seconds after Slurm or Dask knows it
+SILENT_WITHIN = 45  # seconds after which a lost node is shown as not answering
+NODE_LOST = 90  # seconds after which this Slurm gives a silent node up, and its jobs
+WORKER, CONTROLLER = "distributed.cli.dask_worker", "shopfloor_lab.clusters.controller"
+BROKEN = """\
+import sys
+if "distributed.cli.dask_worker" in sys.orig_argv:
+    sys.exit("the driver is too old for this software")
+"""
+KEEPS_A_RESULT = """\
+client.publish_dataset(kept=client.submit(pow, 6, 2))
+answer = client.get_dataset("kept").result(timeout=30)
+"""
+STILL_THERE = "answer = client.get_dataset('kept').result(timeout=30)"
+
+Start = Callable[..., str]
+
+
+@pytest.fixture
+def lab(fault_cluster: Cluster, software: Path) -> Iterator[ClusterLab]:
+    lab = ClusterLab(fault_cluster, software)
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def start(fault_cluster: Cluster, lab: ClusterLab) -> Iterator[Start]:
+    """Starts a cluster and waits for its workers; afterwards nothing of it may be in Slurm's queue."""
+    made: list[str] = []
+
+    def begin(workers: int, request: dict[str, Any], ready: int | None = None) -> str:
+        made.append(lab.ask("start", workers, request)["id"])
+        count = workers if ready is None else ready
+        lab.until(made[-1], lambda shown: connected(shown, count), START, f"{count} connected")
+        return made[-1]
+
+    yield begin
+    if not lab.lives:
+        lab.start()
+    for one in made:
+        if lab.ask("show", one)["state"] != "ended":
+            lab.ask("end", one)
+    wait_until(lambda: not fault_cluster.jobs(), 60, "Slurm's queue is empty")
+    for one in made:
+        remove_records(lab.person, one)
+
+
+def kill_worker(made: str, name: str) -> None:
+    """The nanny, which is the command of the worker's job."""
+    [nanny] = processes(made, WORKER, "--name", name)
+    nanny.kill()
+
+
+@pytest.mark.fault(21, "worker killed")
+def test_a_killed_worker_is_told_and_replaced(lab: ClusterLab, start: Start):
+    made = start(2, CPU)
+    assert lab.ask("run", KEEPS_A_RESULT) == 36
+    kill_worker(made, "worker-1")
+    over = lab.until(
+        made, lambda shown: states(shown).get("worker-1") == "ended", TRUE_WITHIN, "it has ended"
+    )
+    assert "SIGKILL" in row(over, "worker-1")["reason"]
+    lab.until(made, lambda shown: connected(shown, 2), START, "another one is connected")
+    assert lab.ask("run", STILL_THERE) == 36
+
+
+@pytest.mark.fault(21, "worker killed, again and again")
+@pytest.mark.fault_long(70)
+def test_a_worker_that_is_killed_each_time_is_given_up(lab: ClusterLab, start: Start):
+    made = start(1, CPU)
+    for number in range(1, MOST + 1):
+        name = f"worker-{number}"
+        lab.until(made, lambda shown: connected(shown, 1), START, f"{name} is connected")
+        kill_worker(made, name)
+        lab.until(
+            made,
+            lambda shown, name=name: states(shown).get(name) == "ended",
+            TRUE_WITHIN,
+            f"{name} has ended",
+        )
+    shown = lab.until(made, lambda shown: shown["reason"], TRUE_WITHIN, "it says that it stops")
+    assert f"and {MOST - 1} before it ended" in shown["reason"]
+    assert list(states(shown).values()) == ["ended"] * MOST
+    lab.ask("scale", made, 1)
+    lab.until(made, lambda shown: connected(shown, 1), START, "asked anew, it is tried anew")
+
+
+@pytest.mark.fault(21, "worker out of memory")
+def test_a_worker_that_takes_too_much_memory_says_so(lab: ClusterLab, start: Start):
+    made = start(1, CPU)
+    lab.send(
+        "run", "client.submit(lambda: len(b'x' * (900 * 1024**2)), pure=False); client.gather([])"
+    )
+    told = lab.until(
+        made,
+        lambda shown: "memory" in (row(shown, "worker-1")["reason"] or ""),
+        30,
+        "the row says that memory ran out",
+    )
+    assert told["state"] == "running"
+    lab.until(
+        made, lambda shown: shown["workers"]["connected"] == 1, START, "it is connected again"
+    )
+
+
+@pytest.mark.fault(21, "worker's node lost")
+@pytest.mark.fault_long(120)
+def test_a_lost_node_is_seen_before_slurm_sees_it_and_its_worker_replaced(
+    fault_cluster: Cluster, lab: ClusterLab, start: Start
+):
+    made = start(1, GPU)
+    shown = lab.ask("show", made)
+    node = row(shown, "worker-1")["node"]
+    with cut_off(fault_cluster, node):
+        lost = lab.until(
+            made,
+            lambda shown: states(shown)["worker-1"] == "lost",
+            SILENT_WITHIN,
+            "it is shown as not answering",
+        )
+        assert row(lost, "worker-1")["since"]
+        replaced = lab.until(
+            made, lambda shown: shown["workers"]["connected"] == 1, NODE_LOST, "another connects"
+        )
+        assert row(replaced, "worker-2")["node"] != node
+        assert "node" in row(replaced, "worker-1")["reason"]
+    idle = ["sinfo", "--noheader", f"--nodes={node}", "--format=%T"]
+    wait_until(
+        lambda: fault_cluster.run(idle).stdout.strip() in ("idle", "mixed"), 60, "it is back"
+    )
+
+
+@pytest.mark.fault(22, "worker never starts")
+def test_workers_that_cannot_start_are_failed_rows_with_their_last_words(
+    lab: ClusterLab, start: Start
+):
+    lab.kill()
+    folder = Path("~alice").expanduser() / "broken-software"
+    folder.mkdir(exist_ok=True)
+    try:
+        (folder / "sitecustomize.py").write_text(BROKEN)
+        lab.environment["PYTHONPATH"] = str(folder)
+        lab.start()
+        made = lab.ask("start", 2, CPU)["id"]
+        lab.until(made, lambda shown: shown["state"] == "running", START, "the cluster runs")
+        connected_ever: list[Shown] = []
+
+        def given_up(shown: Shown) -> bool:
+            if shown["workers"]["connected"]:
+                connected_ever.append(shown)
+            found = set(states(shown).values())
+            return found == {"failed"} and "did not start" in (shown["reason"] or "")
+
+        shown = lab.until(made, given_up, START, "it is given up")
+        assert connected_ever == []
+        assert MOST <= len(shown["workers"]["rows"]) <= MOST + 1
+        for one in shown["workers"]["rows"]:
+            assert "the driver is too old" in one["log"]
+        lab.ask("end", made)
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.mark.fault(22, "sbatch refused for workers")
+def test_a_refused_worker_is_an_error_within_seconds(
+    fault_cluster: Cluster, lab: ClusterLab, start: Start
+):
+    made = start(1, GPU)
+    closed = partition("State=INACTIVE", "State=UP")
+    with closed(fault_cluster):
+        lab.ask("scale", made, 3)
+        shown = lab.until(
+            made,
+            lambda shown: list(states(shown).values()).count("failed") == 2,
+            TRUE_WITHIN,
+            "both",
+        )
+        for name in ("worker-2", "worker-3"):
+            assert "partition" in row(shown, name)["reason"].lower()
+        assert "was refused" in shown["reason"]
+        assert states(shown)["worker-1"] == "connected"
+    lab.ask("scale", made, 2)
+    lab.until(made, lambda shown: connected(shown, 2), START, "asked anew, it is had")
+
+
+@pytest.mark.fault(23, "the cluster's job killed")
+@pytest.mark.parametrize("waiting", [False, True], ids=["", "while workers wait"])
+def test_a_killed_controller_takes_its_workers_along(
+    fault_cluster: Cluster, lab: ClusterLab, start: Start, waiting: bool
+):
+    made = begin_with_waiting(lab, start) if waiting else start(2, GPU)
+    [controller] = [one for one in processes(made, CONTROLLER) if "-IS" not in one.cmdline()]
+    controller.kill()
+    ended = lab.until(made, lambda shown: shown["state"] == "ended", 20, "Lab sees that it ended")
+    assert "signal 9" in ended["cause"]
+    wait_until(lambda: not fault_cluster.jobs(), 60, "running and waiting workers are gone")
+
+
+def begin_with_waiting(lab: ClusterLab, start: Start) -> str:
+    """A cluster of which some workers wait for a GPU."""
+    made = start(1, {**GPU, "gpu_type": "a100"})
+    lab.ask("scale", made, 6)
+    lab.until(
+        made, lambda shown: list(states(shown).values()).count("pending") >= 1, 30, "some wait"
+    )
+    return made
+
+
+@pytest.mark.fault(23, "the cluster's walltime")
+@pytest.mark.fault_long(100)
+def test_at_its_walltime_the_cluster_says_so_and_its_workers_are_gone(
+    fault_cluster: Cluster, lab: ClusterLab, start: Start
+):
+    made = start(1, {**CPU, "time": 60})
+    ended = lab.until(made, lambda shown: shown["state"] == "ended", 120, "it has ended")
+    assert "time" in ended["cause"].lower()
+    wait_until(lambda: not fault_cluster.jobs(), 60, "its workers are gone")
+
+
+@pytest.mark.fault(24, "Lab killed and started again")
+def test_a_cluster_and_its_result_are_there_after_lab_was_killed(lab: ClusterLab, start: Start):
+    made = start(1, CPU)
+    assert lab.ask("run", KEEPS_A_RESULT) == 36
+    lab.kill()
+    lab.start()
+    shown = lab.ask("show", made)
+    assert (shown["state"], shown["workers"]["connected"]) == ("running", 1)
+    assert lab.ask("run", STILL_THERE) == 36
+    lab.ask("scale", made, 0)
+    lab.until(made, lambda shown: connected(shown, 0), START, "it can be steered")
+
+
+@pytest.mark.fault(26, "two tabs scale at once")
+def test_of_two_labs_that_scale_at_once_the_last_wins_for_both(
+    fault_cluster: Cluster, software: Path, lab: ClusterLab, start: Start
+):
+    made = start(1, CPU)
+    other = ClusterLab(fault_cluster, software)
+    try:
+        asked = [one.send("scale", made, count) for one, count in ((lab, 3), (other, 2))]
+        for one in asked:
+            one.result(30)
+        wanted = lab.ask("show", made)["workers"]["wanted"]
+        assert wanted in (2, 3)
+        for one in (lab, other):
+            one.until(made, lambda shown: connected(shown, wanted), START, f"{wanted} connected")
+    finally:
+        other.close()
+
+
+@pytest.mark.fault(26, "100 scale requests in a second")
+def test_of_a_hundred_scale_requests_the_last_is_done_and_few_are_submitted(
+    fault_cluster: Cluster, lab: ClusterLab, start: Start
+):
+    made = start(1, CPU)
+    asked = [lab.send("scale", made, number % 4) for number in range(100)]
+    for one in asked:
+        one.result(30)
+    lab.ask("scale", made, 2)
+    lab.until(made, lambda shown: connected(shown, 2), START, "2 are connected")
+    wait_until(lambda: len(fault_cluster.jobs()) == 3, 30, "the cluster and two workers are left")
+    seen = asyncio.run(Slurm(conf=fault_cluster.state["slurm_conf"]).look())
+    arrays = {one.id.partition("_")[0] for one in seen if one.tag.startswith("shopfloor-worker")}
+    assert len(arrays) < 30
