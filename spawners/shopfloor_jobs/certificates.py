@@ -79,6 +79,11 @@ def pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
+def expires(text: str) -> float:
+    """When the time of a certificate (PEM) is up, in epoch seconds. Raises ValueError for what is none."""
+    return x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc.timestamp()
+
+
 def key_pem(key: ec.EllipticCurvePrivateKey) -> str:
     return key.private_bytes(
         serialization.Encoding.PEM,

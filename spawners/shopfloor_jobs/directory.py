@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 from .job import TAG, Job
 
 PRIVATE, SECRETS = "private", "secrets.json"  # what the runner knows by these names, too
+PROBE = 4096  # bytes; a block, for what is smaller may still fit in a full disk
 KEPT = 40  # directories of ended jobs that stay for the person to look at
 
 
@@ -125,6 +127,26 @@ def tail(path: Path, lines: int = 20, limit: int = 64 * 1024, index: int | None 
         file.seek(max(0, file.tell() - limit))
         text = file.read().decode(errors="replace")
     return "\n".join(text.splitlines()[-lines:])
+
+
+def home_words(error: OSError, home: Path) -> str:
+    """Why a home could not be written, and what to do, in words."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"your home directory {home} is full: remove something there and try again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
+        return f"your home directory {home} cannot be written ({error.strerror}): ask your administrator"
+    return f"your home directory {home}: {error.strerror or error}"
+
+
+def cannot_be_written(path: Path, home: Path) -> str:
+    """Why nothing can be written beside the records of a job now, in words; empty where it can."""
+    probe = path / "probe"
+    try:
+        write_text(probe, "x" * PROBE)
+        probe.unlink()
+    except OSError as error:
+        return home_words(error, home)
+    return ""
 
 
 def tidy(home: Path, keep: int = KEPT) -> None:

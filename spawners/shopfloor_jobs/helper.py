@@ -7,7 +7,6 @@ Environment and certificates come in on standard input only, so that they are in
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -152,7 +151,7 @@ def submit(payload: Mapping[str, Any]) -> dict[str, Any]:
             job_id = _sbatch(job, path, home, environment, count, conf, timeout)
         directory.tidy(home)
     except OSError as error:
-        raise SubmitRefused(_home_words(error, home)) from error
+        raise SubmitRefused(directory.home_words(error, home)) from error
     ids = [job_id] if count == 1 else [f"{job_id}_{index}" for index in range(count)]
     return {"ids": ids, "found": False}
 
@@ -186,14 +185,6 @@ def _sbatch(
         return parse_sbatch(output)
     except ValueError as error:
         raise Unreachable(str(error)) from error
-
-
-def _home_words(error: OSError, home: Path) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"your home directory {home} is full: remove something there and try again"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT):
-        return f"your home directory {home} cannot be written ({error.strerror}): ask your administrator"
-    return f"your home directory {home}: {error.strerror or error}"
 
 
 def cancel(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -243,7 +234,7 @@ def discard(payload: Mapping[str, Any]) -> dict[str, Any]:
     try:
         directory.discard(directory.directory_of(home, payload["tag"]))
     except OSError as error:
-        raise SubmitRefused(_home_words(error, home)) from error
+        raise SubmitRefused(directory.home_words(error, home)) from error
     return {}
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shopfloor_jobs import certificates
 from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.job import Seen, State
 from shopfloor_jobs.offer import Offer, Partition, Preset
 from shopfloor_jobs.request import Request
-from shopfloor_lab.clusters import state
+from shopfloor_lab.clusters import security, state
 from shopfloor_lab.clusters.client import choose
 from shopfloor_lab.clusters.connection import (
     MAX_WORKERS,
@@ -200,6 +201,36 @@ def test_a_worker_is_an_argument_list_with_certificates_and_without_http() -> No
     assert pairs["--worker-class"] == "shopfloor_lab.clusters.silent.Worker"
     assert pairs["--local-directory"].startswith("/jobs/x/")
     assert int(pairs["--death-timeout"]) <= 60
+
+
+def test_an_expired_certificate_is_named_with_its_time_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(security, "BEYOND", 0)
+    security.make_certificates(tmp_path / "tls", time.time() + 60)
+    path = str(tmp_path / "tls" / "client.pem")
+    assert security.expired(path) == ""
+    monkeypatch.setattr(security.time, "time", lambda: NOW)
+    until = time.strftime(
+        "%d %B %Y at %H:%M", time.localtime(certificates.expires(Path(path).read_text()))
+    )
+    assert until in security.expired(path)
+    assert "start another one" in security.expired(path)
+    assert security.expired(str(tmp_path / "none")) == ""
+
+
+def test_one_that_does_not_answer_says_what_lab_found_wrong() -> None:
+    runs = state.Sight(seen=seen(State.RUNNING), trouble="Its certificate expired.")
+    shown = state.describe(files(connection=connection(), start={"host": "n1"}), None, runs, NOW)
+    assert (shown["state"], shown["reason"]) == ("running", "Its certificate expired.")
+
+
+def test_one_that_could_write_no_record_says_why() -> None:
+    over = state.Sight(
+        seen=seen(State.ENDED, cause="failed"), trouble="your home directory /h is full"
+    )
+    shown = state.describe(files(), None, over, NOW)
+    assert shown["cause"] == "failed; your home directory /h is full"
 
 
 def gpu_offer() -> Offer:

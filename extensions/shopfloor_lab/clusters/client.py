@@ -9,7 +9,7 @@ import distributed
 from shopfloor_jobs import directory
 
 from .connection import Connection, Plan, cluster_directories
-from .security import client_security
+from .security import client_security, expired
 
 TIMEOUT = 15  # seconds
 
@@ -44,6 +44,8 @@ def connect(name: str | None = None, home: Path | None = None) -> Client:
             timeout=TIMEOUT,
         )
     except OSError as error:
+        if words := expired(connection.certificate):
+            raise LookupError(f"Cluster {connection.name!r}: {words}") from error
         raise LookupError(
             f"Cluster {connection.name!r} does not answer at {connection.address}; "
             "see in the Jobs panel whether it has ended."

@@ -7,6 +7,8 @@ steers it over dask's own comm, with the cluster's certificates (remote.py); not
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import logging
 import os
 import signal
@@ -17,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from shopfloor_jobs import directory
+from shopfloor_jobs.directory import home_words
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import Scheduler, Unreachable, scheduler_from
 
@@ -30,6 +33,7 @@ log = logging.getLogger("shopfloor.controller")
 
 STOPPED = "You stopped it."
 SHUT_DOWN = "A client shut it down."
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 GOODBYE = 3  # seconds in which workers leave whose scheduler was shut down
 PATIENCE = 4  # seconds for each step of the end; the runner's grace is 10
 
@@ -61,6 +65,17 @@ class Controller:
         for number in (signal.SIGTERM, signal.SIGINT):
             # Who sent it, and hence why, is known to the runner and the scheduler, not to us.
             loop.add_signal_handler(number, self._end.set)
+        try:
+            await self._run()
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            self.cause = home_words(error, Path.home())
+            remove_secrets(self.path)
+            self._leave_cause()
+            raise SystemExit(self.cause) from error
+
+    async def _run(self) -> None:
         make_certificates(self.path / TLS, self.ends)
         workers = Workers(
             Launch(
@@ -109,11 +124,16 @@ class Controller:
                 await asyncio.wait_for(what, PATIENCE)
             except asyncio.TimeoutError:
                 log.warning("%s took more than %s s", what, PATIENCE)
-        if self.cause:
-            Ended(self.cause, time.time()).write(self.path)
+        # First what goes, so that on a full disk there is room for why.
+        remove_secrets(self.path)
         if workers.launch.at_rest:
             (self.path / WORKERS).unlink(missing_ok=True)
-        remove_secrets(self.path)
+        self._leave_cause()
+
+    def _leave_cause(self) -> None:
+        if self.cause:
+            with contextlib.suppress(OSError):
+                Ended(self.cause, time.time()).write(self.path)
 
     def _handlers(self, workers: Workers) -> dict[str, Any]:
         def status() -> dict[str, Any]:

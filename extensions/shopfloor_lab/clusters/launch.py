@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from shopfloor_jobs.directory import home_words
 from shopfloor_jobs.job import Job, new_tag
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import Scheduler, SchedulerError, SubmitRefused, Unreachable
@@ -151,9 +152,10 @@ class Launch:
                     if not place.given_up:
                         await self._submit([place], command)
                     left.remove(place)
-        except (SchedulerError, OSError) as error:
-            for place in left:
-                place.refusal = str(error)
+        except SchedulerError as error:
+            _refuse(left, str(error))
+        except OSError as error:
+            _refuse(left, home_words(error, Path.home()))
         self.told()
 
     async def _submit(self, places: Sequence[Place], command: Command) -> None:
@@ -194,6 +196,11 @@ class Launch:
                         raise
                     await asyncio.sleep(2**attempt)
         raise AssertionError("unreachable")
+
+
+def _refuse(places: Sequence[Place], words: str) -> None:
+    for place in places:
+        place.refusal = words
 
 
 def _nobody() -> None:

@@ -7,10 +7,12 @@ ended at the scheduler; handlers.py puts both on the wire.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.job import Job, new_tag
 from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.request import FIELDS, Request
-from shopfloor_jobs.scheduler import SchedulerError, Unreachable, scheduler_from
+from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused, Unreachable, scheduler_from
 from shopfloor_jobs.view import View
 
 from shopfloor_lab.hub import Hub
@@ -31,6 +33,7 @@ from .connection import (
     KIND,
     PLAN,
     WORKERS,
+    Ended,
     Plan,
     check_name,
     check_workers,
@@ -104,7 +107,10 @@ class Clusters:
             name, workers, request.to_json(), dict(offer.scheduler), self.hub.host, time.time()
         )
         path = directory.directory_of(self.home, job.tag)
-        await asyncio.to_thread(_store, plan, path)
+        try:
+            await asyncio.to_thread(_store, plan, path)
+        except OSError as error:
+            raise SubmitRefused(directory.home_words(error, self.home)) from error
         try:
             await self._view_of(offer).scheduler.submit(job)
         except Unreachable:
@@ -174,12 +180,30 @@ class Clusters:
             sight = state.Sight(last=self._last.get(files.id))
             if answer is None and not files.ended:
                 sight = await self._sight(files.id, max_age)
+                if files.connection:
+                    why = await asyncio.to_thread(_expired, files.connection.certificate)
+                    sight = replace(sight, trouble=why)
             cluster = state.describe(files, answer, sight, time.time())
+            if cluster["state"] == "ended" and not files.ended:
+                cluster = await self._last_words(files, cluster, sight)
             self._last[files.id] = cluster["state"]
             described.append(cluster)
             if cluster["state"] == "ended" and left_behind(files.path):
                 await self._sweep(files)
         return described
+
+    async def _last_words(
+        self, files: state.Files, cluster: dict[str, Any], sight: state.Sight
+    ) -> dict[str, Any]:
+        """Of one that ended without a record: whether it could write none, noted for the next look."""
+        why = await asyncio.to_thread(directory.cannot_be_written, files.path, self.home)
+        if not why:
+            return cluster
+        cluster = state.describe(files, None, replace(sight, trouble=why), time.time())
+        await self._sweep(files)
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(Ended(cluster["cause"], time.time()).write, files.path)
+        return cluster
 
     async def _sight(self, cluster: str, max_age: float) -> state.Sight:
         """What the scheduler says of a controller's job; not knowing is an answer."""
@@ -264,6 +288,13 @@ def controller_request(offer: Offer, worker: Request) -> Request:
     if worker.reservation:
         same["partition"] = worker.partition  # the reserved nodes are there
     return offer.check({**CONTROLLER, **same})
+
+
+def _expired(certificate: str) -> str:
+    # Lab starts without what certificates need.
+    from .security import expired
+
+    return expired(certificate)
 
 
 def _free_name(taken: list[str]) -> str:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shopfloor_jobs.certificates import BOTH, CLIENT, Authority, pem
+from shopfloor_jobs.certificates import BOTH, CLIENT, Authority, expires, pem
 from shopfloor_jobs.directory import write_text
 
 if TYPE_CHECKING:
@@ -36,6 +36,21 @@ def make_certificates(directory: Path, ends: float | None) -> None:
         certificate, key = authority.issue(role, purposes, seconds)
         write_text(directory / f"{role}.pem", certificate)
         write_text(directory / f"{role}.key", key)
+
+
+def expired(certificate: str) -> str:
+    """That the time of a certificate (a file) is up, and what to do, in words; empty while it holds."""
+    try:
+        until = expires(Path(certificate).read_text())
+    except (OSError, ValueError):
+        return ""
+    if until > time.time():
+        return ""
+    day = time.strftime("%d %B %Y at %H:%M", time.localtime(until))
+    return (
+        f"Its certificate expired on {day}, so nothing new can connect. Save what connected notebooks"
+        " still hold, stop it, and start another one."
+    )
 
 
 def own_security(directory: Path) -> Security:

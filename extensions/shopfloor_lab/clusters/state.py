@@ -39,13 +39,14 @@ class Sight:
     """What the scheduler says of the controller's job, where it was asked.
 
     ``gone`` is its word that the job is no more, ``silence`` why it said nothing, and ``last`` the state that
-    was shown before.
+    was shown before. ``trouble`` is what Lab itself found to be wrong, in words.
     """
 
     last: str | None = None
     seen: Seen | None = None
     gone: bool = False
     silence: str = ""
+    trouble: str = ""
 
 
 def read(path: Path) -> Files | None:
@@ -106,7 +107,7 @@ def _state(
 ) -> tuple[str, str, str]:
     """State, reason (why it waits) and cause (why it ended)."""
     if files.ended:
-        return State.ENDED.value, "", _cause(files, sight.seen)
+        return State.ENDED.value, "", _cause(files, sight)
     if answer is not None:
         return State.RUNNING.value, str(answer.get("problem") or ""), ""
     if sight.silence:
@@ -118,12 +119,12 @@ def _state(
             return State.ENDED.value, "", "The scheduler no longer knows it."
         return sight.last or _state_of_files(files), "", ""
     if not seen.alive:
-        return State.ENDED.value, "", _cause(files, seen)
+        return State.ENDED.value, "", _cause(files, sight)
     if seen.state is not State.RUNNING:
         return seen.state.value, seen.reason, ""
     if files.connection is None:
         return State.STARTING.value, "", ""
-    return State.RUNNING.value, "It does not answer at the moment.", ""
+    return State.RUNNING.value, sight.trouble or "It does not answer at the moment.", ""
 
 
 def _state_of_files(files: Files) -> str:
@@ -132,10 +133,12 @@ def _state_of_files(files: Files) -> str:
     return State.STARTING.value if files.start else State.SUBMITTED.value
 
 
-def _cause(files: Files, seen: Seen | None) -> str:
+def _cause(files: Files, sight: Sight) -> str:
     if files.end:
         return files.end.cause
-    return (files.exit or {}).get("cause") or (seen.cause if seen else "") or "It ended."
+    seen = sight.seen.cause if sight.seen else ""
+    cause = (files.exit or {}).get("cause") or seen or "It ended."
+    return f"{cause}; {sight.trouble}" if sight.trouble else cause
 
 
 def _nothing(wanted: int) -> dict[str, Any]:
