@@ -100,6 +100,12 @@ class ClusterLab:
         self._process.kill()
         self._process.wait(10)
 
+    def restart(self, **environment: str) -> None:
+        """Kill it, and start another one with these variables as well."""
+        self.kill()
+        self.environment.update(environment)
+        self.start()
+
     def close(self) -> None:
         """End it in order, or at once if it does not."""
         if self._process.poll() is None:

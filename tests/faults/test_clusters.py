@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import pwd
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ import pytest
 from shopfloor_jobs.slurm import Slurm
 from shopfloor_lab.clusters.replacing import MOST
 
+from tests.cluster import neighbour
 from tests.cluster.cluster import Cluster
 from tests.cluster.outages import cut_off
 from tests.harness import wait_until
@@ -41,6 +46,12 @@ import sys
 if "distributed.cli.dask_worker" in sys.orig_argv:
     sys.exit("the driver is too old for this software")
 """
+SHORT_LIVED = """\
+import sys
+if "shopfloor_lab.clusters.controller" in sys.orig_argv:
+    from shopfloor_lab.clusters import security
+    security.BEYOND = -570
+"""
 KEEPS_A_RESULT = """\
 client.publish_dataset(kept=client.submit(pow, 6, 2))
 answer = client.get_dataset("kept").result(timeout=30)
@@ -55,6 +66,15 @@ def lab(fault_cluster: Cluster, software: Path) -> Iterator[ClusterLab]:
     lab = ClusterLab(fault_cluster, software)
     yield lab
     lab.close()
+
+
+@pytest.fixture
+def alices_python() -> Iterator[Path]:
+    """A folder in her home for what her Python shall import first."""
+    folder = Path("~alice").expanduser() / f"python-{os.urandom(4).hex()}"
+    folder.mkdir()
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -166,48 +186,38 @@ def test_a_lost_node_is_seen_before_slurm_sees_it_and_its_worker_replaced(
 
 @pytest.mark.fault(22, "worker never starts")
 def test_workers_that_cannot_start_are_failed_rows_with_their_last_words(
-    lab: ClusterLab, start: Start
+    lab: ClusterLab, start: Start, alices_python: Path
 ):
-    lab.kill()
-    folder = Path("~alice").expanduser() / "broken-software"
-    folder.mkdir(exist_ok=True)
-    try:
-        (folder / "sitecustomize.py").write_text(BROKEN)
-        lab.environment["PYTHONPATH"] = str(folder)
-        lab.start()
-        made = lab.ask("start", 2, CPU)["id"]
-        lab.until(made, lambda shown: shown["state"] == "running", START, "the cluster runs")
-        connected_ever: list[Shown] = []
+    (alices_python / "sitecustomize.py").write_text(BROKEN)
+    lab.restart(PYTHONPATH=str(alices_python))
+    made = start(0, CPU)
+    lab.ask("scale", made, 2)
+    were_connected: list[Shown] = []
 
-        def given_up(shown: Shown) -> bool:
-            if shown["workers"]["connected"]:
-                connected_ever.append(shown)
-            found = set(states(shown).values())
-            return found == {"failed"} and "did not start" in (shown["reason"] or "")
+    def given_up(shown: Shown) -> bool:
+        if shown["workers"]["connected"]:
+            were_connected.append(shown)
+        over = set(states(shown).values()) == {"failed"}
+        return over and "did not start" in (shown["reason"] or "")
 
-        shown = lab.until(made, given_up, START, "it is given up")
-        assert connected_ever == []
-        assert MOST <= len(shown["workers"]["rows"]) <= MOST + 1
-        for one in shown["workers"]["rows"]:
-            assert "the driver is too old" in one["log"]
-        lab.ask("end", made)
-    finally:
-        shutil.rmtree(folder)
+    shown = lab.until(made, given_up, START, "it is given up")
+    assert were_connected == []
+    assert MOST <= len(shown["workers"]["rows"]) <= MOST + 1
+    assert all("the driver is too old" in one["log"] for one in shown["workers"]["rows"])
 
 
 @pytest.mark.fault(22, "sbatch refused for workers")
 def test_a_refused_worker_is_an_error_within_seconds(
     fault_cluster: Cluster, lab: ClusterLab, start: Start
 ):
-    made = start(1, GPU)
-    closed = partition("State=INACTIVE", "State=UP")
-    with closed(fault_cluster):
+    made = start(1, CPU)
+    with partition("State=INACTIVE", "State=UP")(fault_cluster):
         lab.ask("scale", made, 3)
         shown = lab.until(
             made,
             lambda shown: list(states(shown).values()).count("failed") == 2,
             TRUE_WITHIN,
-            "both",
+            "both are refused",
         )
         for name in ("worker-2", "worker-3"):
             assert "partition" in row(shown, name)["reason"].lower()
@@ -255,13 +265,72 @@ def test_at_its_walltime_the_cluster_says_so_and_its_workers_are_gone(
 def test_a_cluster_and_its_result_are_there_after_lab_was_killed(lab: ClusterLab, start: Start):
     made = start(1, CPU)
     assert lab.ask("run", KEEPS_A_RESULT) == 36
-    lab.kill()
-    lab.start()
+    lab.restart()
     shown = lab.ask("show", made)
     assert (shown["state"], shown["workers"]["connected"]) == ("running", 1)
     assert lab.ask("run", STILL_THERE) == 36
     lab.ask("scale", made, 0)
     lab.until(made, lambda shown: connected(shown, 0), START, "it can be steered")
+
+
+@contextlib.contextmanager
+def small_home(person: str) -> Iterator[Path]:
+    """Meanwhile somebody's home is a disk of half a MB."""
+    account = pwd.getpwnam(person)
+    options = f"size=512k,mode=0700,uid={account.pw_uid},gid={account.pw_gid}"
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", account.pw_dir]
+    subprocess.run(mount, check=True)
+    try:
+        yield Path(account.pw_dir)
+    finally:
+        subprocess.run(["umount", "--lazy", account.pw_dir], check=True)
+
+
+def fill(file: Path) -> None:
+    with contextlib.suppress(OSError), file.open("wb", buffering=0) as filler:
+        while True:
+            filler.write(b"x" * 4096)
+
+
+@pytest.mark.fault(25, "disk full under the connection file")
+def test_a_cluster_that_cannot_note_how_it_is_reached_names_the_full_home(
+    fault_cluster: Cluster, software: Path
+):
+    blocker = neighbour.hold_cpu_node(fault_cluster)
+    with (
+        small_home("heidi") as home,
+        contextlib.closing(ClusterLab(fault_cluster, software, "heidi")) as lab,
+    ):
+        try:
+            made = lab.ask("start", 1, CPU)["id"]
+            lab.until(made, lambda shown: shown["state"] == "pending", START, "it waits")
+            fill(home / "filler")
+        finally:
+            neighbour.release(fault_cluster, blocker)
+        ended = lab.until(made, lambda shown: shown["state"] == "ended", START, "it has ended")
+        assert f"home directory {home} is full: remove something" in ended["cause"]
+        (home / "filler").unlink()
+        assert lab.ask("show", made)["cause"] == ended["cause"]
+        again = lab.ask("start", 1, CPU)["id"]
+        lab.until(again, lambda shown: connected(shown, 1), START, "with room again, one starts")
+        lab.ask("end", again)
+        wait_until(lambda: not fault_cluster.jobs(), 60, "Slurm's queue is empty")
+
+
+@pytest.mark.fault(25, "certificate expired")
+@pytest.mark.fault_long(50)
+def test_an_expired_certificate_is_named_and_what_to_do(
+    lab: ClusterLab, start: Start, alices_python: Path
+):
+    (alices_python / "sitecustomize.py").write_text(SHORT_LIVED)
+    lab.restart(PYTHONPATH=str(alices_python))
+    made = start(1, {**CPU, "time": 600})
+    assert lab.ask("run", KEEPS_A_RESULT) == 36
+    lab.restart()
+    shown = lab.until(made, lambda shown: "expired" in (shown["reason"] or ""), 60, "it is expired")
+    assert shown["state"] == "running" and "start another one" in shown["reason"]
+    with pytest.raises(AssertionError, match="certificate expired"):
+        lab.ask("run", STILL_THERE)
 
 
 @pytest.mark.fault(26, "two tabs scale at once")
