@@ -257,6 +257,15 @@ def test_the_controller_of_gpu_workers_takes_one_cpu_and_no_gpu_for_as_long() ->
     assert (controller.partition, controller.time) == ("cpu", 3 * 3600)
 
 
+def test_a_cluster_may_last_longer_than_its_workers_and_not_less() -> None:
+    worker = worker_request(gpu_offer(), {"partition": "cpu", "time": "1h"})
+    assert controller_request(gpu_offer(), worker, "4h").time == 4 * 3600
+    with pytest.raises(Refused, match=r"time: .*30m.* is not possible: at least 1"):
+        controller_request(gpu_offer(), worker, "30m")
+    with pytest.raises(Refused, match=r"^time: "):
+        controller_request(gpu_offer(), worker, "2-00:00:00")
+
+
 @pytest.mark.parametrize(
     ("options", "field"),
     [({"nodes": 2}, "nodes"), ({"memory": "256M"}, "memory"), ({"cpus": 9}, "cpus")],

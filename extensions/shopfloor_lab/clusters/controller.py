@@ -23,6 +23,7 @@ from shopfloor_jobs.directory import home_words
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import Scheduler, Unreachable, scheduler_from
 
+from .adapting import Adapting
 from .connection import TLS, WORKERS, Connection, Ended, Plan, check_workers, remove_secrets
 from .environment import job_environment
 from .launch import Launch
@@ -87,6 +88,7 @@ class Controller:
             ),
             own_security(self.path / TLS),
             await self._host(),
+            self.ends,
         )
         keeping = None
         try:
@@ -143,12 +145,21 @@ class Controller:
             workers.want(check_workers(count))
             return workers.report()
 
+        def adapt(minimum: int, maximum: int) -> dict[str, Any]:
+            workers.adapt(Adapting.check({"minimum": minimum, "maximum": maximum}))
+            return workers.report()
+
         def stop() -> dict[str, Any]:
             self.cause = STOPPED
             self._end.set()
             return {}
 
-        return {"shopfloor_status": status, "shopfloor_scale": scale, "shopfloor_stop": stop}
+        return {
+            "shopfloor_status": status,
+            "shopfloor_scale": scale,
+            "shopfloor_adapt": adapt,
+            "shopfloor_stop": stop,
+        }
 
     def _connection(self, address: str) -> Connection:
         tls = self.path / TLS

@@ -95,9 +95,12 @@ class ClusterHandler(Handler):
     @answers_errors
     async def patch(self, cluster: str) -> None:
         body = self.body()
-        if set(body) != {"workers"}:
-            raise Refused("body", sorted(body), "the one field workers")
-        self.finish(await self.clusters.scale(cluster, body["workers"]))
+        if set(body) == {"adapt"}:
+            self.finish(await self.clusters.adapt(cluster, body["adapt"]))
+        elif set(body) == {"workers"}:
+            self.finish(await self.clusters.scale(cluster, body["workers"]))
+        else:
+            raise Refused("body", sorted(body), "the one field workers, or adapt")
 
     @web.authenticated
     @authorized

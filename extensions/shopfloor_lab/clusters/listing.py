@@ -29,6 +29,7 @@ from shopfloor_lab.jobs import HubJobs
 from shopfloor_lab.offer import NoOffer
 
 from . import state
+from .adapting import Adapting
 from .connection import (
     KIND,
     PLAN,
@@ -82,14 +83,14 @@ class Clusters:
 
     async def start(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Submit a cluster. Raises Refused, Conflict, SchedulerError, or what ``offer`` raises."""
-        unknown = set(body) - {"name", "workers", "request"}
+        unknown = set(body) - {"name", "workers", "request", "time"}
         if unknown:
             raise Refused(str(sorted(unknown)[0])[:64], "", "there is no such field")
         workers = check_workers(body.get("workers", 1))
         offer = await self.offer()
         asked = body.get("request")
         request = worker_request(offer, {} if asked is None else asked)
-        controller = controller_request(offer, request)
+        controller = controller_request(offer, request, body.get("time"))
         living = [one["name"] for one in await self.list() if one["state"] != "ended"]
         name = check_name(body["name"]) if body.get("name") else _free_name(living)
         if name in living:
@@ -122,13 +123,19 @@ class Clusters:
 
     async def scale(self, cluster: str, workers: Any) -> dict[str, Any]:
         """Raises Refused, LookupError, Conflict (it does not run) or NoAnswer."""
-        count = check_workers(workers)
+        return await self._steer(cluster, "scale", count=check_workers(workers))
+
+    async def adapt(self, cluster: str, adapt: Any) -> dict[str, Any]:
+        """From now on, as many workers as there is work for; raises as :meth:`scale` does."""
+        return await self._steer(cluster, "adapt", **Adapting.check(adapt).to_json())
+
+    async def _steer(self, cluster: str, operation: str, **values: int) -> dict[str, Any]:
         files = await self._files(cluster)
         if files.ended:
             raise Conflict(f"Cluster {files.plan.name!r} has ended.")
         if files.connection is None:
             raise Conflict(f"Cluster {files.plan.name!r} has not started yet.")
-        await self._remote.ask(files.connection, "scale", count=count)
+        await self._remote.ask(files.connection, operation, **values)
         return await self.one(cluster)
 
     async def end(self, cluster: str) -> None:
@@ -278,8 +285,12 @@ def worker_request(offer: Offer, options: Any) -> Request:
     return request
 
 
-def controller_request(offer: Offer, worker: Request) -> Request:
-    """One CPU for as long as the workers, on any partition that gives it: GPUs are for them. Raises Refused."""
+def controller_request(offer: Offer, worker: Request, time: Any = None) -> Request:
+    """One CPU on any partition that gives it, for GPUs are for the workers. Raises Refused.
+
+    ``time`` is how long the cluster lasts, in seconds; None: as long as each worker. Workers whose time is up
+    before are replaced.
+    """
     same = {
         name: getattr(worker, name)
         for name in ("time", "account", "qos", "reservation", "environment")
@@ -287,7 +298,13 @@ def controller_request(offer: Offer, worker: Request) -> Request:
     }
     if worker.reservation:
         same["partition"] = worker.partition  # the reserved nodes are there
-    return offer.check({**CONTROLLER, **same})
+    if time is not None:
+        same["time"] = time
+    controller = offer.check({**CONTROLLER, **same})
+    if time is not None and controller.time < worker.time:
+        shown = FIELDS["time"].show(worker.time)
+        raise Refused("time", time, f"at least {shown}, which is what each worker asks for")
+    return controller
 
 
 def _expired(certificate: str) -> str:

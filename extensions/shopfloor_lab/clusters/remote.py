@@ -22,7 +22,7 @@ class Remote:
         self._open: dict[str, Any] = {}
 
     async def ask(self, connection: Connection, operation: str, **values: Any) -> dict[str, Any]:
-        """The controller's answer to ``status``, ``scale`` or ``stop``. Raises NoAnswer."""
+        """The controller's answer to ``status``, ``scale``, ``adapt`` or ``stop``. Raises NoAnswer."""
         try:
             return await asyncio.wait_for(self._ask(connection, operation, values), TIMEOUT)
         except (OSError, asyncio.TimeoutError) as error:

@@ -143,7 +143,7 @@ def _cause(files: Files, sight: Sight) -> str:
 
 def _nothing(wanted: int) -> dict[str, Any]:
     return {
-        "workers": {"wanted": wanted, "connected": 0, "rows": []},
+        "workers": {"wanted": wanted, "connected": 0, "adapt": None, "rows": []},
         "memory": 0,
         "memory_limit": 0,
         "tasks": {"processing": 0, "waiting": 0, "memory": 0, "erred": 0},

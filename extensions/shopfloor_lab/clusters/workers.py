@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import time
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
 import dask
@@ -18,10 +19,12 @@ from dask_jobqueue.core import JobQueueCluster
 from distributed.deploy.cluster import Cluster
 from distributed.security import Security
 
+from .adapting import Adapting
 from .connection import SCRATCH
 from .job import WorkerJob, memory_limit
 from .known import Known
 from .launch import Launch, Place
+from .leaving import CAUSE, Leaving, leaving
 from .presence import Presence
 from .replacing import Replacing
 from .rows import OVER, Dask, Facts, cause_of, row, state_of
@@ -33,6 +36,7 @@ SIGNING_OFF = 3.0  # seconds in which cancelled workers leave the scheduler
 LEAVING = 0.3  # seconds between looks while workers leave
 CALM = 60.0  # seconds between looks while all are connected
 HEARTBEATS = 5.0  # seconds after which it is seen that a worker fell silent; asks nobody
+ADAPTS = 1.0  # seconds after which it is seen that there is more work; asks nobody
 AT_MOST_EACH = 0.5  # seconds between looks that events cause
 KEPT = 20  # rows of workers that are over, the newest
 # dask-jobqueue reads these for every kind of job; ours needs none of them, nor what people set for others.
@@ -58,12 +62,13 @@ SETTINGS = {
 class Workers(JobQueueCluster):
     """A dask scheduler listening on ``host`` with TLS only, and its workers.
 
-    ``wanted`` is how many workers there shall be. Make it in a running loop, and await it.
+    ``wanted`` is how many workers there shall be, ``ends`` when the cluster itself does (epoch seconds, None if it
+    has no end). Make it in a running loop, and await it.
     """
 
     job_cls = WorkerJob
 
-    def __init__(self, launch: Launch, security: Security, host: str):
+    def __init__(self, launch: Launch, security: Security, host: str, ends: float | None = None):
         dask.config.update_defaults({"jobqueue": {WorkerJob.config_name: SETTINGS}})
         # The scheduler makes an empty folder for itself, by default in the node's /tmp.
         dask.config.set(temporary_directory=str(launch.directory / SCRATCH))
@@ -77,7 +82,8 @@ class Workers(JobQueueCluster):
             asynchronous=True,
             name=launch.directory.name,
         )
-        self.launch, self.wanted = launch, 0
+        self.launch, self.wanted, self.ends = launch, 0, ends
+        self.adapting: Adapting | None = None
         self._changed = asyncio.Event()
         launch.told = self._changed.set
         self.replacing = Replacing()
@@ -85,6 +91,9 @@ class Workers(JobQueueCluster):
         self._stuck = ""
         self._over: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._tries: dict[str, int] = {}
+        self._succeeded: set[str] = (
+            set()
+        )  # workers whose successors were asked for, as their time is nearly up
         self._presence = Presence(self._changed, self.replacing)
         self._look_at = float("-inf")
         self._asked_anew = False
@@ -92,6 +101,15 @@ class Workers(JobQueueCluster):
 
     def want(self, workers: int) -> None:
         """Ask for this many workers, those anew that were given up. :meth:`keep` does it."""
+        self.adapting = None
+        self._want(workers)
+
+    def adapt(self, adapting: Adapting) -> None:
+        """Ask for as many workers as there is work for. :meth:`keep` does it."""
+        self.adapting = adapting
+        self._want(adapting.wanted(self.wanted, time.monotonic()))
+
+    def _want(self, workers: int) -> None:
         self.wanted, self._asked_anew, self._stuck = workers, True, ""
         self.replacing.begin()
         self._changed.set()
@@ -103,7 +121,9 @@ class Workers(JobQueueCluster):
             self._changed.clear()
             if self._asked_anew:
                 self._asked_anew = False
-                await self._adjust()
+                await self._begin_anew()
+            await self._follow_the_work()
+            await self._let_leave()
             if time.monotonic() >= self._look_at:
                 await self._look()
                 replaced = await self._replace()
@@ -111,7 +131,8 @@ class Workers(JobQueueCluster):
                 self._look_at = time.monotonic() + pause
             due = max(0.0, self._look_at - time.monotonic())
             try:
-                await asyncio.wait_for(self._changed.wait(), min(HEARTBEATS, due))
+                heartbeats = ADAPTS if self.adapting else HEARTBEATS
+                await asyncio.wait_for(self._changed.wait(), min(heartbeats, due))
             except asyncio.TimeoutError:
                 continue
             # Something came, went or was asked, so what is known is old; 64 workers that come cause few looks.
@@ -153,6 +174,7 @@ class Workers(JobQueueCluster):
             "workers": {
                 "wanted": self.wanted,
                 "connected": sum(row["state"] == "connected" for row in rows),
+                "adapt": self.adapting.to_json() if self.adapting else None,
                 "rows": rows,
             },
             "memory": sum(row["memory"] or 0 for row in rows),
@@ -166,11 +188,42 @@ class Workers(JobQueueCluster):
             "problem": self.known.silence or self._stuck or self.replacing.gave_up,
         }
 
-    async def _adjust(self) -> None:
+    async def _begin_anew(self) -> None:
         for job in list(self.workers.values()):
             if state_of(self._facts(job), time.time()) in OVER:
                 await self._drop(job)
         self._over.clear()
+        await self._adjust()
+
+    async def _follow_the_work(self) -> None:
+        """Adapt to what dask's scheduler would like; what could not be had is not asked for again."""
+        if self.adapting is None:
+            return
+        wanted = self.adapting.wanted(self.scheduler.adaptive_target(), time.monotonic())
+        if wanted < self.wanted or (wanted > self.wanted and not self.replacing.gave_up):
+            self.wanted = wanted
+            await self._adjust()
+
+    async def _let_leave(self) -> None:
+        """Let workers whose time is nearly up give their results to others, which are asked for before."""
+        connected, now = self._connected(), time.time()
+        for name, job in list(self.workers.items()):
+            if name not in connected or name not in self.worker_spec:
+                continue
+            stage = leaving(self.known.start(job.place), self.ends, now)
+            if stage is not Leaving.NOT_YET and name not in self._succeeded:
+                self._succeeded.add(name)
+                self.worker_spec.update(self.new_worker_spec())
+                await self._correct_state()
+            if stage is Leaving.NOW:
+                facts = replace(self._facts(job), dask=None, exit={"cause": CAUSE})
+                tries = self._tries.get(name, 1)
+                await self._remove([name])
+                if name not in self.worker_spec:
+                    self._over.append(row(facts, now, tries))
+                    await self._correct_state()
+
+    async def _adjust(self) -> None:
         surplus = len(self.worker_spec) - self.wanted
         if surplus > 0:
             await self._remove(self._least_missed(surplus))
