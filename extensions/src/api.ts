@@ -3,7 +3,14 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
-import type { Cluster, NoJob, Offer, Session, Start } from './contract.ts';
+import type {
+  Cluster,
+  NoJob,
+  Offer,
+  Range,
+  Session,
+  Start
+} from './contract.ts';
 import { Refusal } from './refusal.ts';
 import type { Words } from './words.ts';
 
@@ -34,6 +41,10 @@ export class Api {
 
   scale(id: string, workers: number): Promise<Cluster> {
     return this._ask('PATCH', ['clusters', id], { workers });
+  }
+
+  adapt(id: string, adapt: Range): Promise<Cluster> {
+    return this._ask('PATCH', ['clusters', id], { adapt });
   }
 
   /** Stops a living cluster; takes an ended one off the list. */

@@ -5,7 +5,7 @@ import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { Api } from './api.ts';
-import type { Cluster, Start } from './contract.ts';
+import type { Cluster, Range, Start } from './contract.ts';
 import { Refusal } from './refusal.ts';
 
 /** Milliseconds between two looks, and the most that failures stretch it to. */
@@ -13,7 +13,10 @@ const INTERVAL = 2_000;
 const MAX_INTERVAL = 30_000;
 
 /** The part of the server's API that the list needs. */
-export type ClusterApi = Pick<Api, 'clusters' | 'start' | 'scale' | 'remove'>;
+export type ClusterApi = Pick<
+  Api,
+  'clusters' | 'start' | 'scale' | 'adapt' | 'remove'
+>;
 
 export class Clusters implements IDisposable {
   private _api: ClusterApi;
@@ -141,6 +144,24 @@ export class Clusters implements IDisposable {
       this._targets.delete(id);
       this._changed.emit();
     }
+  }
+
+  /** Lets a cluster have as many workers as there is work for. */
+  async adapt(cluster: Cluster, range: Range): Promise<void> {
+    this.setRefusal(cluster.id, null);
+    try {
+      this._put(await this._order(() => this._api.adapt(cluster.id, range)));
+    } catch (error) {
+      this._note(cluster.id, error);
+    }
+  }
+
+  /** Asks anew for workers that were given up, as many as before. */
+  retry(cluster: Cluster): Promise<void> {
+    const { adapt } = cluster.workers;
+    return adapt
+      ? this.adapt(cluster, adapt)
+      : this.scale(cluster, this.wanted(cluster));
   }
 
   /** Stops a living cluster, or takes an ended one off the list. */

@@ -94,6 +94,12 @@ export interface Worker {
   gpus: string | null;
 }
 
+/** Between so many workers, as there is work for them. */
+export interface Range {
+  minimum: number;
+  maximum: number;
+}
+
 /** A Dask cluster; times in epoch seconds, memory in bytes. */
 export interface Cluster {
   id: string;
@@ -108,7 +114,13 @@ export interface Cluster {
   node: string | null;
   started: number | null;
   ends: number | null;
-  workers: { wanted: number; connected: number; rows: Worker[] };
+  workers: {
+    wanted: number;
+    connected: number;
+    /** Set where their number follows the work. */
+    adapt: Range | null;
+    rows: Worker[];
+  };
   memory: number;
   memory_limit: number;
   tasks: {

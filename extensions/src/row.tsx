@@ -7,6 +7,7 @@ import type { Clusters } from './clusters.ts';
 import type { Cluster } from './contract.ts';
 import type { Actions } from './panel.tsx';
 import { showClock, showShare } from './quantity.ts';
+import { Scale } from './scale.tsx';
 import {
   canRetry,
   stateLine,
@@ -142,48 +143,6 @@ function Living(props: RowProps): React.ReactElement {
   );
 }
 
-function Scale(props: RowProps): React.ReactElement {
-  const { cluster, clusters, trans } = props;
-  const wanted = clusters.wanted(cluster);
-  // Before it runs there is nobody to tell.
-  const fixed = cluster.state !== 'running' || clusters.isStopping(cluster.id);
-  return (
-    <div
-      className="shopfloor-Scale"
-      role="group"
-      aria-label={trans.__('Number of workers')}
-    >
-      <span>{trans.__('Workers')}</span>
-      <button
-        type="button"
-        className="shopfloor-IconButton"
-        aria-label={trans.__('Remove worker')}
-        title={trans.__('Remove worker')}
-        disabled={wanted <= 0 || fixed}
-        onClick={() => void clusters.scale(cluster, wanted - 1)}
-      >
-        −
-      </button>
-      <output
-        aria-label={trans.__('Workers asked for')}
-        data-testid="shopfloor-wanted"
-      >
-        {wanted}
-      </output>
-      <button
-        type="button"
-        className="shopfloor-IconButton"
-        aria-label={trans.__('Add worker')}
-        title={trans.__('Add worker')}
-        disabled={fixed}
-        onClick={() => void clusters.scale(cluster, wanted + 1)}
-      >
-        +
-      </button>
-    </div>
-  );
-}
-
 function Workers(props: RowProps): React.ReactElement {
   const { cluster, clusters, trans } = props;
   const [open, setOpen] = useState(false);
@@ -211,7 +170,7 @@ function Workers(props: RowProps): React.ReactElement {
           type="button"
           className="shopfloor-LinkButton"
           disabled={clusters.isStopping(cluster.id)}
-          onClick={() => void clusters.scale(cluster, clusters.wanted(cluster))}
+          onClick={() => void clusters.retry(cluster)}
         >
           {trans.__('Retry')}
         </button>

@@ -1,6 +1,6 @@
 /** What the panel says about clusters, workers and tasks: plain words made from the contract's values. */
 
-import type { Cluster, Worker } from './contract.ts';
+import type { Cluster, Range, Worker } from './contract.ts';
 import { showSeconds } from './quantity.ts';
 
 /** The part of Lab's translation bundle that sentences need. */
@@ -179,4 +179,24 @@ export function lossOnStop(cluster: Cluster, trans: Words): string | null {
         '%1 results are only in the memory of the workers and are lost; files stay.',
         memory
       );
+}
+
+/** The range that was typed, or the sentence that says what is wrong with it. */
+export function readRange(
+  minimum: string,
+  maximum: string,
+  trans: Words
+): { range: Range } | { problem: string } {
+  const [low, high] = [minimum, maximum].map(text =>
+    /^\d+$/.test(text.trim()) ? Number(text) : NaN
+  );
+  if (Number.isNaN(low) || Number.isNaN(high)) {
+    return { problem: trans.__('Both are whole numbers, from 0 on.') };
+  }
+  if (high < Math.max(low, 1)) {
+    return {
+      problem: trans.__('Most workers: at least %1.', Math.max(low, 1))
+    };
+  }
+  return { range: { minimum: low, maximum: high } };
 }

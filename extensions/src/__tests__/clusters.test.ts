@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 
 import { type ClusterApi, Clusters } from '../clusters.ts';
-import type { Cluster } from '../contract.ts';
+import type { Cluster, Range } from '../contract.ts';
 import { Refusal } from '../refusal.ts';
 import { makeCluster } from './support.ts';
 
@@ -18,6 +18,7 @@ class HandFed implements ClusterApi {
   start = () => this._ask<Cluster>('start');
   scale = (id: string, workers: number) =>
     this._ask<Cluster>('scale', id, workers);
+  adapt = (id: string, range: Range) => this._ask<Cluster>('adapt', id, range);
   remove = (id: string) => this._ask<void>('remove', id);
 
   /** Answers the oldest open question, and lets what follows from it happen. */
@@ -112,6 +113,26 @@ test('clicks during an order to scale are sent as one', async () => {
     ['scale', 'c1', 5]
   ]);
   assert.equal(clusters.wanted(clusters.list![0]), 5);
+});
+
+test('asked again, a cluster that follows its work goes on to do so', async () => {
+  const api = unwatched();
+  const adapt = { minimum: 0, maximum: 4 };
+  const cluster = makeCluster();
+  const adapting = makeCluster({ workers: { ...cluster.workers, adapt } });
+  void clusters.adapt(cluster, adapt);
+  await api.give(adapting);
+  assert.deepEqual(clusters.list![0].workers.adapt, adapt);
+  void clusters.retry(adapting);
+  await api.fail(new Refusal('maximum: at most 3', 'maximum'));
+  assert.equal(clusters.refusal('c1'), 'maximum: at most 3');
+  void clusters.retry(cluster);
+  await api.give(cluster);
+  assert.deepEqual(api.asked, [
+    ['adapt', 'c1', adapt],
+    ['adapt', 'c1', adapt],
+    ['scale', 'c1', 2]
+  ]);
 });
 
 test('a refused number of workers falls back to what the server has, with its sentence', async () => {

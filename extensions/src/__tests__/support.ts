@@ -136,6 +136,7 @@ export function makeCluster(changes: Partial<Cluster> = {}): Cluster {
     workers: {
       wanted: 2,
       connected: 2,
+      adapt: null,
       rows: [makeWorker('connected'), makeWorker('connected')]
     },
     memory: GB,

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import {
   canRetry,
   lossOnStop,
+  readRange,
   stateLine,
   tasksLine,
   timeLeft,
@@ -18,6 +19,7 @@ const workers = (wanted: number, rows: ReturnType<typeof makeWorker>[]) => ({
   workers: {
     wanted,
     connected: rows.filter(row => row.state === 'connected').length,
+    adapt: null,
     rows
   }
 });
@@ -137,4 +139,27 @@ test('stopping asks only where something would be lost', () => {
   assert.equal(loss({ erred: 3 }), null);
   assert.match(loss({ processing: 2, waiting: 1 }) ?? '', /^3 tasks are not/);
   assert.match(loss({ memory: 1 }) ?? '', /^1 result is only in the memory/);
+});
+
+test('a range is two whole numbers, of which the second is not the smaller one', () => {
+  assert.deepEqual(readRange('0', ' 8 ', english), {
+    range: { minimum: 0, maximum: 8 }
+  });
+  for (const [low, high] of [
+    ['', '8'],
+    ['1.5', '8'],
+    ['-1', '8'],
+    ['1', 'many']
+  ]) {
+    assert.match(
+      (readRange(low, high, english) as { problem: string }).problem,
+      /whole numbers/
+    );
+  }
+  assert.deepEqual(readRange('3', '2', english), {
+    problem: 'Most workers: at least 3.'
+  });
+  assert.deepEqual(readRange('0', '0', english), {
+    problem: 'Most workers: at least 1.'
+  });
 });
