@@ -215,7 +215,7 @@ def test_a_refused_worker_is_an_error_within_seconds(
         lab.ask("scale", made, 3)
         shown = lab.until(
             made,
-            lambda shown: list(states(shown).values()).count("failed") == 2,
+            lambda shown: list(states(shown).values()).count("failed") == 2 and shown["reason"],
             TRUE_WITHIN,
             "both are refused",
         )

@@ -45,7 +45,10 @@ class Presence(SchedulerPlugin):
         """Take from the last lines of a worker that came again why its process had ended; a restart has no reason."""
         self.unexplained.discard(name)
         if killed := KILLED.findall(log):
-            self._restarted(name, f"its process was killed by signal {killed[-1]}")
+            why = f"its process was killed by signal {killed[-1]}"
+            self._restarted(
+                name, f"{why}, most often for lack of memory" if killed[-1] == "9" else why
+            )
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
         name = str(scheduler.workers[worker].name)
