@@ -138,7 +138,7 @@ def connected(shown: Shown, count: int) -> bool:
     """Whether it runs with so many workers, and none of another state beside them that is not over."""
     assert shown["state"] != "ended", shown
     living = [state for state in states(shown).values() if state not in ("ended", "failed")]
-    return shown["workers"]["connected"] == count == len(living)
+    return shown["state"] == "running" and shown["workers"]["connected"] == count == len(living)
 
 
 def processes(made: str, *words: str) -> list[psutil.Process]:

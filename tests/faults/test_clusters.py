@@ -8,11 +8,14 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from shopfloor_jobs.certificates import expires
+from shopfloor_jobs.directory import directory_of
 from shopfloor_jobs.slurm import Slurm
 from shopfloor_lab.clusters.replacing import MOST
 
@@ -326,8 +329,14 @@ def test_an_expired_certificate_is_named_and_what_to_do(
     lab.restart(PYTHONPATH=str(alices_python))
     made = start(1, {**CPU, "time": 600})
     assert lab.ask("run", KEEPS_A_RESULT) == 36
+    home = Path("~alice").expanduser()
+    certificate = directory_of(home, made) / "tls" / "client.pem"
+    until = expires(certificate.read_text())
+    wait_until(lambda: time.time() > until, 60, "it is expired")
+    assert lab.ask("show", made)["reason"] is None, "who is connected stays connected"
     lab.restart()
-    shown = lab.until(made, lambda shown: "expired" in (shown["reason"] or ""), 60, "it is expired")
+    shown = lab.ask("show", made)
+    assert "expired" in (shown["reason"] or ""), shown
     assert shown["state"] == "running" and "start another one" in shown["reason"]
     with pytest.raises(AssertionError, match="certificate expired"):
         lab.ask("run", STILL_THERE)
