@@ -24,6 +24,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.outages import cut_off
 from tests.harness import wait_until
 
+from .case import SHORT
 from .cluster_lab import (
     CPU,
     GPU,
@@ -278,9 +279,9 @@ def test_a_cluster_and_its_result_are_there_after_lab_was_killed(lab: ClusterLab
 
 @contextlib.contextmanager
 def small_home(person: str) -> Iterator[Path]:
-    """Meanwhile somebody's home is a disk of half a MB."""
+    """Meanwhile somebody's home is a disk of 4 MB."""
     account = pwd.getpwnam(person)
-    options = f"size=512k,mode=0700,uid={account.pw_uid},gid={account.pw_gid}"
+    options = f"size=4m,mode=0700,uid={account.pw_uid},gid={account.pw_gid}"
     mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", account.pw_dir]
     subprocess.run(mount, check=True)
     try:
@@ -296,28 +297,30 @@ def fill(file: Path) -> None:
 
 
 @pytest.mark.fault(25, "disk full under the connection file")
+@pytest.mark.fault_long(25)
 def test_a_cluster_that_cannot_note_how_it_is_reached_names_the_full_home(
     fault_cluster: Cluster, software: Path
 ):
-    blocker = neighbour.hold_cpu_node(fault_cluster)
-    with (
-        small_home("heidi") as home,
-        contextlib.closing(ClusterLab(fault_cluster, software, "heidi")) as lab,
-    ):
-        try:
-            made = lab.ask("start", 1, CPU)["id"]
-            lab.until(made, lambda shown: shown["state"] == "pending", START, "it waits")
-            fill(home / "filler")
-        finally:
-            neighbour.release(fault_cluster, blocker)
+    # Nodes see what was mounted when they started: these need to be new.
+    with contextlib.ExitStack() as stack:
+        home = stack.enter_context(small_home("heidi"))
+        cluster = stack.enter_context(Cluster(settings=SHORT))
+        lab = stack.enter_context(contextlib.closing(ClusterLab(cluster, software, "heidi")))
+        blocker = neighbour.hold_cpu_node(cluster)
+        made = lab.ask("start", 1, CPU)["id"]
+        lab.until(made, lambda shown: shown["state"] == "pending", START, "it waits")
+        fill(home / "filler")
+        neighbour.release(cluster, blocker)
         ended = lab.until(made, lambda shown: shown["state"] == "ended", START, "it has ended")
         assert f"home directory {home} is full: remove something" in ended["cause"]
         (home / "filler").unlink()
         assert lab.ask("show", made)["cause"] == ended["cause"]
         again = lab.ask("start", 1, CPU)["id"]
         lab.until(again, lambda shown: connected(shown, 1), START, "with room again, one starts")
+        lab.restart()
+        assert lab.ask("show", made)["cause"] == ended["cause"], "it was noted"
         lab.ask("end", again)
-        wait_until(lambda: not fault_cluster.jobs(), 60, "Slurm's queue is empty")
+        wait_until(lambda: not cluster.jobs(), 60, "Slurm's queue is empty")
 
 
 @pytest.mark.fault(25, "certificate expired")

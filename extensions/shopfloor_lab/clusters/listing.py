@@ -71,6 +71,7 @@ class Clusters:
         self._remote = Remote()
         self._views: tuple[Mapping[str, Any], View, View] | None = None
         self._last: dict[str, str] = {}
+        self._no_room: dict[str, str] = {}
 
     async def list(self) -> list[dict[str, Any]]:
         """All clusters, newest first, as in the contract with the panel."""
@@ -202,10 +203,12 @@ class Clusters:
     async def _last_words(
         self, files: state.Files, cluster: dict[str, Any], sight: state.Sight
     ) -> dict[str, Any]:
-        """Of one that ended without a record: whether it could write none, noted for the next look."""
-        why = await asyncio.to_thread(directory.cannot_be_written, files.path, self.home)
+        """Of one that ended without a record: whether it could write none, noted as soon as there is room."""
+        why = self._no_room.get(files.id)
+        why = why or await asyncio.to_thread(directory.cannot_be_written, files.path, self.home)
         if not why:
             return cluster
+        self._no_room[files.id] = why
         cluster = state.describe(files, None, replace(sight, trouble=why), time.time())
         await self._sweep(files)
         with contextlib.suppress(OSError):
