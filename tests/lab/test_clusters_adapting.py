@@ -139,7 +139,11 @@ async def test_a_worker_whose_time_is_nearly_up_gives_its_results_to_the_next(
 ):
     lab = person.lab()
     cluster = await lab.start({"workers": 1, "request": {"time": 60}, "time": 3600})
-    await person.until_connected(lab, cluster["id"], 1)
+
+    async def begun() -> bool:
+        return (await lab.one(cluster["id"]))["workers"]["connected"] > 0
+
+    await async_wait_until(begun, START, "a worker is connected")
     client = await asyncio.to_thread(connect, home=person.home)
     try:
         # Not repeatable: a result that was lost and computed anew would be another one.

@@ -125,7 +125,8 @@ def test_a_cluster_from_post_to_removal(lab: LabServer, person: Person) -> None:
     assert running["state"] == "running" and set(running) == CLUSTER_KEYS
     (row,) = running["workers"]["rows"]
     assert set(row) == {
-        *("name", "state", "reason", "node", "memory", "memory_limit", "cpu", "gpus")
+        *("name", "state", "reason", "expected", "place", "since", "node", "job_id", "exit", "log"),
+        *("tries", "memory", "memory_limit", "cpu", "gpus"),
     }
 
     cell = lab.ask("GET", f"clusters/{cluster}/cell").json()["source"]
