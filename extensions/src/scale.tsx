@@ -53,6 +53,8 @@ export function Scale(props: ScaleProps): React.ReactElement {
         >
           +
         </button>
+      </div>
+      <div className="shopfloor-Range">
         <button
           type="button"
           className="shopfloor-LinkButton"
@@ -62,7 +64,7 @@ export function Scale(props: ScaleProps): React.ReactElement {
         >
           {adapt
             ? trans.__('%1 to %2, as needed', adapt.minimum, adapt.maximum)
-            : trans.__('As needed…')}
+            : trans.__('As many as needed…')}
         </button>
       </div>
       {asking && !fixed && (

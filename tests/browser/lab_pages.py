@@ -155,6 +155,21 @@ class Jobs:
         rows = self.cluster.get_by_role("list", name="Workers", exact=True).get_by_role("listitem")
         expect(rows).to_have_count(workers)
 
+    def follow_the_work(self, fewest: int, most: int) -> None:
+        """As many workers as needed, from a keyboard; first a range that cannot be."""
+        self.cluster.get_by_role("button", name="As many as needed…").press("Enter")
+        lowest, highest = (
+            self.cluster.get_by_label(f"{one} workers") for one in ("Fewest", "Most")
+        )
+        highest.fill(str(most))
+        lowest.fill(str(most + 1))
+        lowest.press("Enter")
+        expect(self.cluster.get_by_text(f"Most workers: at least {most + 1}.")).to_be_visible()
+        lowest.fill(str(fewest))
+        self.cluster.get_by_role("button", name="Set").press("Enter")
+        shown = f"{fewest} to {most}, as needed"
+        expect(self.cluster.get_by_role("button", name=shown)).to_be_visible()
+
     def use_in_notebook(self) -> None:
         self.cluster.get_by_role("button", name="Use in notebook").click()
 

@@ -142,6 +142,7 @@ def prepare_and_train(page: Page, lab: Lab, story: str, worker: dict[str, str]) 
     page.screenshot(path=RESULTS / f"{story}-lab.png")
     if story == "slurm" and os.environ.get("SHOPFLOOR_SCREENSHOT"):
         shutil.copyfile(RESULTS / f"{story}-lab.png", ROOT / "docs" / "lab.png")
+    jobs.follow_the_work(2, 3)
     prepare.show("This notebook runs on", output=True)
     page.screenshot(path=RESULTS / f"{story}-connected.png")
     train = lab.open_file(TRAIN)
