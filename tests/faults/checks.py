@@ -42,8 +42,9 @@ def nothing_lost(case: Case, people: Iterable[Person], seconds: float = ORPHANS_
 
 
 def submitted_twice(case: Case) -> list[str]:
-    """Tags with more than one job."""
-    return [tag for tag, count in Counter(job.tag for job in all_jobs(case)).items() if count > 1]
+    """Tags with more than one job; the workers of a Dask cluster may be copies of one."""
+    counts = Counter((job.tag, job.index) for job in all_jobs(case))
+    return [tag for (tag, _), count in counts.items() if count > 1]
 
 
 def differences(case: Case, people: list[Person]) -> list[str]:
