@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.cases import Case
 from tests.cluster.cluster import Cluster
 from tests.cluster.slurm_conf import Settings
-from tests.harness import HubProcess
+from tests.harness import HubProcess, wait_until
 
 from .commands import Commands
 from .person import Person
@@ -93,6 +93,15 @@ class Faults(Scene):
         """The id of a server's job as the hub's database has it; empty while it has none."""
         found = self.hub.server(name, server) or {}
         return ((found.get("state") or {}).get("shopfloor") or {}).get("job_id", "")
+
+    def asked(self, name: str) -> str:
+        """Ask for a server and wait until its job is submitted; the job's id."""
+        self.person(name).start(preset="stub")
+        return wait_until(lambda: self.job_id(name), 20, "the job is submitted")
+
+    def port(self, name: str) -> int:
+        """The port that a person's server reported; 0 before."""
+        return self.hub.server(name)["state"]["shopfloor"]["port"]
 
     def running(self, name: str, server: str = "", **options: str) -> str:
         """Start a server and wait until it is ready; the id of its job."""

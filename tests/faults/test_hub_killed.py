@@ -82,8 +82,7 @@ def test_a_job_whose_answer_was_lost_is_found_by_its_tag(faults: Faults):
 @pytest.mark.fault(3, "hub killed while the job is pending")
 def test_a_pending_job_waits_on_and_becomes_ready(faults: Faults, full_cpu_node):
     alice = faults.person("alice")
-    alice.start(preset="stub")
-    job = wait_until(lambda: faults.job_id("alice"), 20, "the job is submitted")
+    job = faults.asked("alice")
     faults.restart_hub()
     alice.reads('"stage": "waiting"')
     nothing_lost(faults.case, [alice])
@@ -97,8 +96,7 @@ def test_a_pending_job_waits_on_and_becomes_ready(faults: Faults, full_cpu_node)
 def test_a_server_that_has_not_reported_yet_becomes_ready(faults: Faults):
     alice = faults.person("alice")
     faults.order("alice", "hold")
-    alice.start(preset="stub")
-    job = wait_until(lambda: faults.job_id("alice"), 20, "the job is submitted")
+    job = faults.asked("alice")
     wait_until(lambda: [one.detail for one in faults.case.jobs()] == ["RUNNING"], 20, "it runs")
     faults.restart_hub()
     alice.reads('"stage": "starting"')
@@ -113,8 +111,7 @@ def test_a_server_that_has_not_reported_yet_becomes_ready(faults: Faults):
 def test_a_server_that_reports_while_there_is_no_hub_becomes_ready(faults: Faults):
     alice = faults.person("alice")
     faults.order("alice", "hold")
-    alice.start(preset="stub")
-    job = wait_until(lambda: faults.job_id("alice"), 20, "the job is submitted")
+    job = faults.asked("alice")
     wait_until(lambda: [one.detail for one in faults.case.jobs()] == ["RUNNING"], 20, "it runs")
     faults.hub.kill_hub()
     faults.take_back("alice", "hold")
@@ -130,22 +127,17 @@ def test_a_server_that_reports_while_there_is_no_hub_becomes_ready(faults: Fault
 @pytest.mark.fault(3, "hub killed when the server has just reported")
 def test_a_server_whose_report_is_all_that_was_noted_becomes_ready(faults: Faults, full_cpu_node):
     alice = faults.person("alice")
-    alice.start(preset="stub")
-    job = wait_until(lambda: faults.job_id("alice"), 20, "the job is submitted")
+    job = faults.asked("alice")
     alice.reads('"stage": "waiting"')
     # The hub learns no more than the port: that the job runs, and so where, it cannot see.
     with faults.commands.ordered("squeue", complains("Unable to contact slurm controller")):
         full_cpu_node()
-        wait_until(lambda: reported(faults, "alice"), 20, "its port is noted")
+        wait_until(lambda: faults.port("alice"), 20, "its port is noted")
         faults.hub.kill_hub()
     faults.hub.start_hub()
     faults.hub.wait_server("alice")
     assert [one.id for one in faults.case.jobs()] == [job]
     nothing_lost(faults.case, [alice])
-
-
-def reported(faults: Faults, name: str) -> int:
-    return faults.hub.server(name)["state"]["shopfloor"]["port"]
 
 
 @pytest.mark.fault(3, "hub killed while the server is ready")

@@ -29,8 +29,7 @@ def test_a_job_that_somebody_cancels_is_told_of(faults: Faults):
 @pytest.mark.fault(8, "scancel from outside, of a server that waits")
 def test_a_waiting_job_that_somebody_cancels_is_told_of(faults: Faults, full_cpu_node):
     alice = faults.person("alice")
-    alice.start(preset="stub")
-    job = wait_until(lambda: faults.job_id("alice"), 20, "the job is submitted")
+    job = faults.asked("alice")
     alice.reads('"stage": "waiting"')
     faults.cluster.run(["scancel", job], check=True)
     alice.reads("outside Shopfloor")
@@ -45,8 +44,7 @@ def test_a_requeued_job_gets_a_fresh_address(faults: Faults, hub_lives: bool):
     port = faults.hub.server("alice")["state"]["shopfloor"]["port"]
     if not hub_lives:
         faults.hub.kill_hub()
-    faults.cluster.run(["scontrol", "update", f"jobid={job}", "requeue=1"], check=True)
-    faults.cluster.run(["scontrol", "requeuehold", job], check=True)
+    requeue_and_hold(faults, job)
     if not hub_lives:
         faults.hub.start_hub()
     alice.reads('"stage": "waiting"', seconds=30)
@@ -63,21 +61,19 @@ def test_a_requeued_job_gets_a_fresh_address(faults: Faults, hub_lives: bool):
 @pytest.mark.fault(9, "requeued before it was seen to run")
 def test_a_job_that_is_requeued_right_after_its_report_becomes_ready(faults: Faults, full_cpu_node):
     alice = faults.person("alice")
-    alice.start(preset="stub")
-    job = wait_until(lambda: faults.job_id("alice"), 20, "the job is submitted")
+    job = faults.asked("alice")
     alice.reads('"stage": "waiting"')
     with faults.commands.ordered("squeue", complains("Unable to contact slurm controller")):
         full_cpu_node()
-        first = wait_until(lambda: port(faults, "alice"), 60, "it reported")
+        first = wait_until(lambda: faults.port("alice"), 60, "it reported")
         before = faults.commands.calls("squeue")
-        faults.cluster.run(["scontrol", "update", f"jobid={job}", "requeue=1"], check=True)
-        faults.cluster.run(["scontrol", "requeuehold", job], check=True)
+        requeue_and_hold(faults, job)
     alice.reads('"stage": "waiting"', seconds=30)
     # However long it takes, Slurm is asked at the view's pace.
     assert faults.commands.calls("squeue") - before < 60
     run_again(faults, job)
     faults.hub.wait_server("alice")
-    assert (faults.job_id("alice"), port(faults, "alice") == first) == (job, False)
+    assert (faults.job_id("alice"), faults.port("alice") == first) == (job, False)
     nothing_lost(faults.case, [alice])
 
 
@@ -85,18 +81,16 @@ def test_a_job_that_is_requeued_right_after_its_report_becomes_ready(faults: Fau
 def test_a_job_that_is_requeued_before_its_server_has_answered_becomes_ready(faults: Faults):
     alice = faults.person("alice")
     faults.order("alice", "mute")
-    alice.start(preset="stub")
-    wait_until(lambda: faults.job_id("alice"), 20, "the job is submitted")
-    first = wait_until(lambda: port(faults, "alice"), 60, "it reported")
+    faults.asked("alice")
+    first = wait_until(lambda: faults.port("alice"), 60, "it reported")
     job = faults.job_id("alice")
     wait_until(lambda: faults.hub.server("alice")["state"]["shopfloor"]["address"], 20, "where")
-    faults.cluster.run(["scontrol", "update", f"jobid={job}", "requeue=1"], check=True)
-    faults.cluster.run(["scontrol", "requeuehold", job], check=True)
+    requeue_and_hold(faults, job)
     alice.reads('"stage": "waiting"', seconds=30)
     faults.take_back("alice", "mute")
     run_again(faults, job)
     faults.hub.wait_server("alice")
-    assert (faults.job_id("alice"), port(faults, "alice") == first) == (job, False)
+    assert (faults.job_id("alice"), faults.port("alice") == first) == (job, False)
     nothing_lost(faults.case, [alice])
 
 
@@ -104,12 +98,17 @@ def test_a_job_that_is_requeued_before_its_server_has_answered_becomes_ready(fau
 def test_a_job_that_is_cancelled_before_its_server_has_answered_is_not_waited_for(faults: Faults):
     alice = faults.person("alice")
     faults.order("alice", "mute")
-    alice.start(preset="stub")
-    wait_until(lambda: faults.job_id("alice"), 20, "the job is submitted")
-    wait_until(lambda: port(faults, "alice"), 60, "it reported")
+    faults.asked("alice")
+    wait_until(lambda: faults.port("alice"), 60, "it reported")
     faults.cluster.run(["scancel", faults.job_id("alice")], check=True)
     alice.reads("outside Shopfloor", seconds=20)
     nothing_lost(faults.case, [alice])
+
+
+def requeue_and_hold(faults: Faults, job: str) -> None:
+    """Our jobs are not to be requeued; an administrator may all the same."""
+    faults.cluster.run(["scontrol", "update", f"jobid={job}", "requeue=1"], check=True)
+    faults.cluster.run(["scontrol", "requeuehold", job], check=True)
 
 
 def run_again(faults: Faults, job: str) -> None:
@@ -119,15 +118,10 @@ def run_again(faults: Faults, job: str) -> None:
     faults.cluster.run(["scontrol", "release", job], check=True)
 
 
-def port(faults: Faults, name: str) -> int:
-    return faults.hub.server(name)["state"]["shopfloor"]["port"]
-
-
 @pytest.mark.fault(13, "cancelled while pending")
 def test_a_pending_server_that_is_cancelled_is_gone(faults: Faults, full_cpu_node):
     alice = faults.person("alice")
-    alice.start(preset="stub")
-    wait_until(lambda: faults.job_id("alice"), 20, "the job is submitted")
+    faults.asked("alice")
     token = faults.hub.server("alice")["state"]["shopfloor"]["api_token"]
     assert alice.stop().status_code in (202, 204)
     alice.reads("You cancelled it")
@@ -180,7 +174,7 @@ def test_a_server_that_just_reported_can_be_cancelled(faults: Faults, full_cpu_n
     alice.reads('"stage": "waiting"')
     with faults.commands.ordered("squeue", complains("Unable to contact slurm controller")):
         full_cpu_node()
-        wait_until(lambda: port(faults, "alice"), 60, "it reported")
+        wait_until(lambda: faults.port("alice"), 60, "it reported")
         alice.click_stop()
         wait_until(lambda: is_stopping(faults, "alice"), 20, "it is stopping")
     wait_until(lambda: faults.hub.server("alice") is None, 30, "it has stopped")
@@ -191,8 +185,7 @@ def test_a_server_that_just_reported_can_be_cancelled(faults: Faults, full_cpu_n
 @pytest.mark.fault(13, "cancelled while the hub, restarted, still checks")
 def test_a_server_can_be_cancelled_right_after_a_restart(faults: Faults, full_cpu_node):
     alice = faults.person("alice")
-    alice.start(preset="stub")
-    wait_until(lambda: faults.job_id("alice"), 20, "the job is submitted")
+    faults.asked("alice")
     faults.restart_hub()
     assert alice.stop().status_code in (202, 204)
     faults.case.wait_no_jobs(60)

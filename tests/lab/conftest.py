@@ -1,14 +1,25 @@
-"""A hub of which nothing is there but its list of jobs."""
+"""What the tests of Lab share: a person with clusters of their own, and a hub that has nothing but its list of jobs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
+
+from .cluster_parts import Person
+
+
+@pytest.fixture
+async def person(tmp_path: Path) -> AsyncIterator[Person]:
+    """alice; whatever she started is ended."""
+    someone = Person(tmp_path / "state")
+    yield someone
+    await someone.scheduler.stop_all()
 
 
 class JobsHandler(RequestHandler):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,6 @@ if "shopfloor_lab.clusters.controller" in sys.orig_argv:
     adapting.HOLD = 4.0
     leaving.LONGEST, leaving.SHARE = 55.0, 0.95
 """
-
-
-@pytest.fixture
-async def person(tmp_path: Path) -> AsyncIterator[Person]:
-    someone = Person(tmp_path / "state")
-    yield someone
-    await someone.scheduler.stop_all()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 import random
 import statistics
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,6 @@ from shopfloor_lab.clusters.listing import Clusters, Conflict
 from tests.jobs.waiting import async_wait_until
 
 from .cluster_parts import START, TOKEN, Person
-
-
-@pytest.fixture
-async def person(tmp_path: Path) -> AsyncIterator[Person]:
-    someone = Person(tmp_path / "state")
-    yield someone
-    await someone.scheduler.stop_all()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,6 @@ import os, sys
 if "distributed.cli.dask_worker" in sys.orig_argv and os.path.exists({flag!r}):
     sys.exit("the driver is too old for this software")
 """
-
-
-@pytest.fixture
-async def person(tmp_path: Path) -> AsyncIterator[Person]:
-    someone = Person(tmp_path / "state")
-    yield someone
-    await someone.scheduler.stop_all()
 
 
 @pytest.fixture
