@@ -174,9 +174,12 @@ def parse_squeue(output: str, mark: str, addresses: Mapping[str, str] | None = N
             for one in task_ids(job_id)
         ]
     places = _places(line_up)
+    # What is left of an array when all that waited of it was cancelled is a line without an index: no copy of it.
+    arrays = {array for array, parted, _ in (job.id.partition("_") for job in seen) if parted}
     return [
         replace(job, place=places.get(job.id.split("_")[0])) if job.state is State.PENDING else job
         for job in seen
+        if job.id not in arrays
     ]
 
 

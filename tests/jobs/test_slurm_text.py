@@ -165,6 +165,14 @@ def test_an_array_that_waits_is_one_line_and_each_of_its_tasks_a_job():
         task_ids("17_[0-...]")
 
 
+def test_what_is_left_of_an_array_whose_waiting_tasks_were_cancelled_is_no_task():
+    runs = line("10_0", "x", "RUNNING", "None", "gpu01", "gpu", "1", "2", "3", "5", TAG)
+    rest = line("10", "x", "CANCELLED", "Resources", "", "gpu", "1", "2", "3", "5", TAG)
+    other = line("11", "x", "CANCELLED", "None", "", "gpu", "1", "2", "3", "5", TAG)
+    jobs = parse_squeue(f"{HEADER}\n{runs}\n{rest}\n{other}\n", MARK)
+    assert [job.id for job in jobs] == ["10_0", "11"]
+
+
 def test_the_query_asks_for_every_job_and_its_columns_can_be_told_apart():
     command = squeue_arguments(MARK)
     assert "--states=all" in command

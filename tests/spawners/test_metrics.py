@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -117,16 +118,15 @@ def test_slurms_clock_is_compared_with_itself_alone():
 
 
 def test_labels_are_few_whatever_names_people_give_their_jobs():
+    tags = (TAG, "shopfloor-evil-0123456789abcdef", "shopfloor-more-0123456789abcdef")
+
     class Named:
         async def look(self) -> list[Seen]:
-            return []
+            return [Seen("1", tag, "bob", State.PENDING) for tag in tags]
 
     collector = metrics.ViewCollector(CollectorRegistry())
     collector.view = View(Named())
-    collector.view._jobs = {
-        ("bob", tag): Seen("1", tag, "bob", State.PENDING)
-        for tag in (TAG, "shopfloor-evil-0123456789abcdef", "shopfloor-more-0123456789abcdef")
-    }
+    asyncio.run(collector.view.job("bob", TAG, max_age=0))
     [jobs] = [family for family in collector.collect() if family.name == "shopfloor_jobs"]
     found = {tuple(one.labels.values()): one.value for one in jobs.samples}
     assert found == {
