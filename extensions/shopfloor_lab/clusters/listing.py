@@ -146,6 +146,7 @@ class Clusters:
         if described["state"] == "ended":
             await self._sweep(files)
             self._last.pop(cluster, None)
+            self._no_room.pop(cluster, None)
             await asyncio.to_thread((files.path / PLAN).unlink, True)
             return
         try:
@@ -204,11 +205,12 @@ class Clusters:
         self, files: state.Files, cluster: dict[str, Any], sight: state.Sight
     ) -> dict[str, Any]:
         """Of one that ended without a record: whether it could write none, noted as soon as there is room."""
-        why = self._no_room.get(files.id)
-        why = why or await asyncio.to_thread(directory.cannot_be_written, files.path, self.home)
+        if files.id not in self._no_room:  # tried once, not at every look
+            why = await asyncio.to_thread(directory.cannot_be_written, files.path, self.home)
+            self._no_room[files.id] = why
+        why = self._no_room[files.id]
         if not why:
             return cluster
-        self._no_room[files.id] = why
         cluster = state.describe(files, None, replace(sight, trouble=why), time.time())
         await self._sweep(files)
         with contextlib.suppress(OSError):

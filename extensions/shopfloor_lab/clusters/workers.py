@@ -91,9 +91,8 @@ class Workers(JobQueueCluster):
         self._stuck = ""
         self._over: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._tries: dict[str, int] = {}
-        self._succeeded: set[str] = (
-            set()
-        )  # workers whose successors were asked for, as their time is nearly up
+        # Workers whose successors were asked for, as their time is nearly up.
+        self._succeeded: set[str] = set()
         self._presence = Presence(self._changed, self.replacing)
         self._look_at = float("-inf")
         self._asked_anew = False
