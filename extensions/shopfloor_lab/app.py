@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_server.utils import url_path_join
 
+from .clusters import doors
 from .clusters.handlers import routes
 from .clusters.listing import Clusters
 from .examples_handler import ExamplesHandler
@@ -32,6 +33,10 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
         ".*$",
         [
             *((url_path_join(base, path), handler, parts) for path, handler in routes()),
+            *(
+                (url_path_join(base, path), handler, options)
+                for path, handler, options in doors.routes(parts)
+            ),
             *(
                 (url_path_join(base, path), handler, {"session": session})
                 for path, handler in session_handlers.routes()

@@ -90,7 +90,12 @@ async def test_no_listener_says_anything_without_the_clusters_certificate(
     person: Person, cluster: dict[str, Any], stranger: Path
 ) -> None:
     own = person.directory(cluster["id"]) / "tls"
-    for address in listeners(person):
+    before = listeners(person)
+    _, *plots = await person.lab().plots(cluster["id"])
+    found = listeners(person)
+    assert set(found) - set(before) == {tuple(plots)}, "the plots are on the same address"
+    assert b"HTTP/1.1 404" in await asyncio.to_thread(talk, tuple(plots), context(own))
+    for address in found:
         for nobody in (None, context(), context(stranger), context(stranger, "worker")):
             assert await asyncio.to_thread(talk, address, nobody) == b""
         assert await asyncio.to_thread(talk, address, context(own)), "it does answer its own"

@@ -28,6 +28,8 @@ ROUTES = [
     ("PATCH", "clusters/shopfloor-cluster-0123456789abcdef"),
     ("DELETE", "clusters/shopfloor-cluster-0123456789abcdef"),
     ("GET", "clusters/shopfloor-cluster-0123456789abcdef/cell"),
+    ("GET", "clusters/shopfloor-cluster-0123456789abcdef/plots"),
+    ("POST", "clusters/shopfloor-cluster-0123456789abcdef/plots"),
     ("GET", "examples"),
     ("POST", "examples"),
     ("GET", "session"),

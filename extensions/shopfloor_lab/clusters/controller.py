@@ -1,7 +1,8 @@
 """The command of a cluster's job: a dask scheduler, its workers, and the way to steer them; outlives Lab and browser.
 
 It finds its plan in the job's directory and writes there how it is reached (connection.py). The Lab server
-steers it over dask's own comm, with the cluster's certificates (remote.py); nothing else listens.
+steers it over dask's own comm, with the cluster's certificates (remote.py); nothing else listens, but for dask's
+plots (pages.py) once somebody looks at them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .adapting import Adapting
 from .connection import TLS, WORKERS, Connection, Ended, Plan, check_workers, remove_secrets
 from .environment import job_environment
 from .launch import Launch
+from .pages import Pages
 from .security import make_certificates, own_security
 from .workers import Workers
 
@@ -90,17 +92,18 @@ class Controller:
             await self._host(),
             self.ends,
         )
-        keeping = None
+        keeping = pages = None
         try:
             await workers
-            workers.scheduler.handlers.update(self._handlers(workers))
+            pages = Pages(workers.scheduler, self.path / TLS)
+            workers.scheduler.handlers.update(self._handlers(workers, pages))
             workers.want(self.plan.workers)
             keeping = asyncio.create_task(workers.keep())
             self._connection(workers.scheduler.address).write(self.path)
             log.info("cluster %r at %s", self.plan.name, workers.scheduler.address)
             await self._until_the_end(workers, keeping)
         finally:
-            await self._close(workers, keeping)
+            await self._close(workers, keeping, pages)
 
     async def _until_the_end(self, workers: Workers, keeping: asyncio.Task[None]) -> None:
         told = asyncio.create_task(self._end.wait())
@@ -116,12 +119,15 @@ class Controller:
         if keeping.done():
             keeping.result()
 
-    async def _close(self, workers: Workers, keeping: asyncio.Task[None] | None) -> None:
+    async def _close(
+        self, workers: Workers, keeping: asyncio.Task[None] | None, pages: Pages | None
+    ) -> None:
         """Take the workers along, and leave nothing that opens anything."""
         if keeping:
             keeping.cancel()
             await asyncio.wait({keeping})
-        for what in (workers.cancel_all(), workers.close()):
+        closing = [pages.close()] if pages else []
+        for what in (*closing, workers.cancel_all(), workers.close()):
             try:
                 await asyncio.wait_for(what, PATIENCE)
             except asyncio.TimeoutError:
@@ -137,7 +143,7 @@ class Controller:
             with contextlib.suppress(OSError):
                 Ended(self.cause, time.time()).write(self.path)
 
-    def _handlers(self, workers: Workers) -> dict[str, Any]:
+    def _handlers(self, workers: Workers, pages: Pages) -> dict[str, Any]:
         def status() -> dict[str, Any]:
             return workers.report()
 
@@ -159,6 +165,7 @@ class Controller:
             "shopfloor_scale": scale,
             "shopfloor_adapt": adapt,
             "shopfloor_stop": stop,
+            "shopfloor_plots": pages.open,
         }
 
     def _connection(self, address: str) -> Connection:

@@ -11,7 +11,7 @@ PASSED = (
     "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_PATH", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME",
 )  # fmt: skip
 PASSED_PREFIXES = ("LC_", "CONDA_", "DASK_")
-# dask would import every page of its web servers; a cluster has none (silent.py).
+# dask would import every page of its web servers at the start; ours come when they are asked for (pages.py).
 NO_PAGES = {
     "DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES": "[]",
     "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": "[]",

@@ -34,6 +34,7 @@ from .connection import (
     KIND,
     PLAN,
     WORKERS,
+    Connection,
     Ended,
     Plan,
     check_name,
@@ -50,6 +51,7 @@ CONTROLLER = {"cpus": 1, "memory": 1024**3, "gpus": 0, "gpu_type": "", "nodes": 
 LEAST_MEMORY = 512 * 1024**2  # of a worker: distributed and pandas alone take half of it
 FRESH = 2.0  # seconds for which one look at the scheduler serves
 STOPPING = 5.0  # seconds that stopping is waited for before it is answered
+PAGES_OPEN = 15.0  # seconds that a cluster may take to open its plots: its node may be busy
 
 
 class Conflict(Exception):
@@ -131,13 +133,25 @@ class Clusters:
         return await self._steer(cluster, "adapt", **Adapting.check(adapt).to_json())
 
     async def _steer(self, cluster: str, operation: str, **values: int) -> dict[str, Any]:
-        files = await self._files(cluster)
-        if files.ended:
-            raise Conflict(f"Cluster {files.plan.name!r} has ended.")
-        if files.connection is None:
-            raise Conflict(f"Cluster {files.plan.name!r} has not started yet.")
-        await self._remote.ask(files.connection, operation, **values)
+        await self._remote.ask(await self._running(cluster), operation, **values)
         return await self.one(cluster)
+
+    async def plots(self, cluster: str) -> tuple[Connection, str, int]:
+        """How to reach a running cluster, and the host and port of its plots, which are served from now on.
+
+        Raises LookupError, Conflict (it does not run, or cannot draw) or NoAnswer.
+        """
+        connection = await self._running(cluster)
+        try:
+            answer = await self._remote.ask(connection, "plots", PAGES_OPEN)
+        except NoAnswer as error:
+            now = await self.one(cluster, max_age=0)
+            if now["state"] == "ended":
+                raise _over(now) from error
+            raise NoAnswer(f"Cluster {connection.name!r} does not answer at the moment.") from error
+        if "problem" in answer:
+            raise Conflict(str(answer["problem"]))
+        return connection, str(answer["host"]), int(answer["port"])
 
     async def end(self, cluster: str) -> None:
         """Stop a living cluster; take an ended one off the list. Raises LookupError or SchedulerError."""
@@ -161,6 +175,15 @@ class Clusters:
                 break
             await asyncio.sleep(0.1)
         self._remote.forget(cluster)
+
+    async def _running(self, cluster: str) -> Connection:
+        """How a cluster is reached. Raises LookupError, or Conflict where it does not run."""
+        files = await self._files(cluster)
+        if files.ended:
+            raise _over(await self.one(cluster))
+        if files.connection is None:
+            raise Conflict(f"Cluster {files.plan.name!r} has not started yet.")
+        return files.connection
 
     async def _files(self, cluster: str) -> state.Files:
         try:
@@ -317,6 +340,10 @@ def _expired(certificate: str) -> str:
     from .security import expired
 
     return expired(certificate)
+
+
+def _over(cluster: Mapping[str, Any]) -> Conflict:
+    return Conflict(f"Cluster {cluster['name']!r} has ended: {cluster['cause']}")
 
 
 def _free_name(taken: list[str]) -> str:

@@ -21,10 +21,15 @@ class Remote:
     def __init__(self) -> None:
         self._open: dict[str, Any] = {}
 
-    async def ask(self, connection: Connection, operation: str, **values: Any) -> dict[str, Any]:
-        """The controller's answer to ``status``, ``scale``, ``adapt`` or ``stop``. Raises NoAnswer."""
+    async def ask(
+        self, connection: Connection, operation: str, timeout: float = TIMEOUT, **values: Any
+    ) -> dict[str, Any]:
+        """The controller's answer to ``status``, ``scale``, ``adapt``, ``stop`` or ``plots``. Raises NoAnswer.
+
+        It may take ``timeout`` seconds.
+        """
         try:
-            return await asyncio.wait_for(self._ask(connection, operation, values), TIMEOUT)
+            return await asyncio.wait_for(self._ask(connection, operation, values), timeout)
         except (OSError, asyncio.TimeoutError) as error:
             self.forget(connection.id)
             raise NoAnswer(f"no answer from {connection.address}: {error}") from error

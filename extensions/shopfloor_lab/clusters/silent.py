@@ -14,7 +14,10 @@ from distributed.utils import get_ip
 
 class _Silent:
     def start_http_server(self, *arguments: Any, **options: Any) -> None:
-        """Open nothing. Routes, dashboard and metrics have no authentication of their own."""
+        """Open nothing. Routes, dashboard and metrics have no authentication of their own.
+
+        Plots are opened apart, for who has the cluster's certificate (pages.py).
+        """
 
 
 class Scheduler(_Silent, distributed.Scheduler):
