@@ -7,6 +7,7 @@ import type {
   Cluster,
   NoJob,
   Offer,
+  Plot,
   Range,
   Session,
   Start
@@ -62,6 +63,30 @@ export class Api {
     return source;
   }
 
+  /** What can be drawn of a cluster. */
+  async plots(id: string): Promise<Plot[]> {
+    const { plots } = await this._ask<{ plots: Plot[] }>('GET', [
+      'clusters',
+      id,
+      'plots'
+    ]);
+    return plots;
+  }
+
+  /** The address at which a plot can be seen now, for some minutes. */
+  async plotAddress(
+    id: string,
+    plot: string,
+    theme: 'light' | 'dark'
+  ): Promise<string> {
+    const { path } = await this._ask<{ path: string }>(
+      'POST',
+      ['clusters', id, 'plots'],
+      { plot, theme }
+    );
+    return this._settings.baseUrl + path;
+  }
+
   /** Puts the example notebooks among the person's files; the path of the first one. */
   async examples(): Promise<string> {
     const { path } = await this._ask<{ path: string }>('POST', ['examples']);
@@ -114,7 +139,8 @@ export class Api {
               'Your server answered with error %1.',
               response.status
             ),
-        typeof answer?.field === 'string' ? answer.field : null
+        typeof answer?.field === 'string' ? answer.field : null,
+        response.status
       );
     }
     return answer as T;

@@ -136,6 +136,12 @@ export interface Cluster {
   log: string | null;
 }
 
+/** One of Dask's own plots, and what people call it. */
+export interface Plot {
+  name: string;
+  title: string;
+}
+
 /** What starts a cluster. */
 export interface Start {
   name?: string;

@@ -23,3 +23,14 @@ export const examplesIcon = new LabIcon({
   </g>
 </svg>`
 });
+
+/** A curve and its axes. */
+export const plotIcon = new LabIcon({
+  name: 'shopfloor:plot',
+  svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 24 24">
+  <g class="jp-icon3 jp-icon-selectable" fill="#616161">
+    <path d="M3 3h2v16h16v2H3z"/>
+    <path d="M7 15.6l4-5.2 3.4 3 5-7 1.6 1.2-6.3 8.7-3.4-3-2.7 3.5z"/>
+  </g>
+</svg>`
+});

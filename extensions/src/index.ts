@@ -9,6 +9,7 @@ import {
   Dialog,
   ICommandPalette,
   InputDialog,
+  IThemeManager,
   Notification,
   showDialog
 } from '@jupyterlab/apputils';
@@ -24,6 +25,7 @@ import { startCluster } from './dialog.tsx';
 import { examplesIcon, jobsIcon } from './icons.ts';
 import { currentNotebook, insertAndRun } from './notebook.ts';
 import { JobsPanel } from './panel.tsx';
+import { addPlots } from './plots.ts';
 import { Refusal } from './refusal.ts';
 import { session } from './sessionPlugin.ts';
 import { lossOnStop } from './words.ts';
@@ -40,13 +42,14 @@ const jobs: JupyterFrontEndPlugin<void> = {
     'The panel in which Dask clusters are started, watched and used.',
   autoStart: true,
   requires: [INotebookTracker],
-  optional: [ICommandPalette, ILayoutRestorer, ITranslator],
+  optional: [ICommandPalette, ILayoutRestorer, ITranslator, IThemeManager],
   activate: (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
     palette: ICommandPalette | null,
     restorer: ILayoutRestorer | null,
-    maybeTranslator: ITranslator | null
+    maybeTranslator: ITranslator | null,
+    themes: IThemeManager | null
   ) => {
     const translator = maybeTranslator ?? nullTranslator;
     const trans = translator.load('shopfloor_lab');
@@ -101,7 +104,34 @@ const jobs: JupyterFrontEndPlugin<void> = {
       await clusters.remove(cluster);
     };
 
+    /** One of those that run, asked for where there are several; null where there is none, which is said. */
+    const chooseRunning = async (title: string) => {
+      await clusters.refresh();
+      const running = (clusters.list ?? []).filter(
+        one => one.state === 'running'
+      );
+      if (clusters.problem || running.length === 0) {
+        shell.activateById(panel.id);
+        Notification.warning(
+          clusters.problem ??
+            trans.__('No Dask cluster is running. Start one in Jobs.')
+        );
+        return null;
+      }
+      return running.length === 1 ? running[0] : chooseCluster(running, title);
+    };
+
     const clusters: Clusters = new Clusters(api, () => panel.isVisible);
+    const showPlots = addPlots({
+      app,
+      api,
+      clusters,
+      chooseCluster: chooseRunning,
+      trans,
+      palette,
+      restorer,
+      themes
+    });
     const panel: JobsPanel = new JobsPanel(
       clusters,
       {
@@ -113,6 +143,7 @@ const jobs: JupyterFrontEndPlugin<void> = {
             request
           }),
         useInNotebook,
+        showPlots,
         stop
       },
       trans
@@ -133,22 +164,7 @@ const jobs: JupyterFrontEndPlugin<void> = {
       label: trans.__('Insert Connecting Cell'),
       caption: trans.__('Connect the open notebook to a Dask cluster'),
       execute: async () => {
-        await clusters.refresh();
-        const running = (clusters.list ?? []).filter(
-          one => one.state === 'running'
-        );
-        if (clusters.problem || running.length === 0) {
-          shell.activateById(panel.id);
-          Notification.warning(
-            clusters.problem ??
-              trans.__('No Dask cluster is running. Start one in Jobs.')
-          );
-          return;
-        }
-        const chosen =
-          running.length === 1
-            ? running[0]
-            : await chooseCluster(running, trans.__('Connect to'));
+        const chosen = await chooseRunning(trans.__('Connect to'));
         if (chosen) {
           await useInNotebook(chosen);
         }

@@ -17,6 +17,8 @@ export interface Actions {
   startNew(): void;
   startAgain(cluster: Cluster): void;
   useInNotebook(cluster: Cluster): Promise<void>;
+  /** Below the button that asks for it. */
+  showPlots(cluster: Cluster, button: HTMLElement): Promise<void>;
   stop(cluster: Cluster): Promise<void>;
 }
 

@@ -119,6 +119,22 @@ function Living(props: RowProps): React.ReactElement {
         >
           {trans.__('Use in notebook')}
         </button>
+        <button
+          type="button"
+          className="jp-mod-styled"
+          aria-haspopup="menu"
+          disabled={!running || stopping}
+          title={
+            running
+              ? trans.__('Watch it compute, in panes beside the notebook')
+              : trans.__('There as soon as it runs')
+          }
+          onClick={event =>
+            void actions.showPlots(cluster, event.currentTarget)
+          }
+        >
+          {trans.__('Plots')}
+        </button>
       </div>
       <div className="shopfloor-Row-foot shopfloor-Grey">
         {trans.__('Closing the tab does not stop it.')}{' '}

@@ -23,9 +23,9 @@ from distributed.core import Server
 from shopfloor_jobs.directory import directory_of
 from shopfloor_jobs.tls import server_context
 from shopfloor_lab.clusters.connection import Connection, Plan
-from shopfloor_lab.clusters.doors import TICKET_LIFE, Tickets
 from shopfloor_lab.clusters.plots import BY_NAME, PLOTS, offered
 from shopfloor_lab.clusters.security import make_certificates, own_security
+from shopfloor_lab.clusters.tickets import TICKET_LIFE, Tickets
 from tornado import web
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -291,6 +291,12 @@ class Echo(web.RequestHandler):
         if plot == "graph":
             self.redirect(self.application.settings["elsewhere"])
             return
+        if plot == "cpu":
+            self.set_header("Content-Length", "100")
+            self.write("half of it")
+            self.flush()
+            self.detach().close()
+            return
         self.set_cookie("theirs", "1")
         self.set_header("Access-Control-Allow-Origin", "*")
         self.set_header("Content-Security-Policy", "default-src *")
@@ -301,7 +307,7 @@ async def test_nothing_of_the_person_goes_to_a_cluster_and_nothing_but_its_page_
     lab: LabServer, person: Person
 ) -> None:
     path = directory_of(person.home, "shopfloor-cluster-00000000000000ec")
-    path.mkdir()
+    path.mkdir(mode=0o700, parents=True)
     request = person.offer.presets[0].request
     Plan("echo", 1, request, person.offer.scheduler, "", time.time()).write(path)
     make_certificates(path / "tls", None)
@@ -344,6 +350,8 @@ async def test_nothing_of_the_person_goes_to_a_cluster_and_nothing_but_its_page_
         )
         assert moved.status_code == 502 and "Location" not in moved.headers
         assert [uri for uri, _ in asked] == [uri, "/graph?theme=light"], "it went elsewhere"
+        with pytest.raises(requests.RequestException):  # half a page is not taken for one
+            await asyncio.to_thread(requests.get, url.replace("progress", "cpu"), timeout=10)
     finally:
         await comm.close()
         for one in (canary, server):

@@ -8,18 +8,12 @@ plots, and in Lab's own origin a script in it could do whatever the person can.
 from __future__ import annotations
 
 import re
-import secrets
-import ssl
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from jupyter_server.auth.decorator import allow_unauthenticated, authorized
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
 from shopfloor_jobs.fields import Refused
-from shopfloor_jobs.tls import named_context
 from tornado import web
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.httputil import HTTPHeaders, parse_response_start_line, url_concat
@@ -33,13 +27,11 @@ from tornado.websocket import (
     websocket_connect,
 )
 
-from .connection import Connection
 from .handlers import Handler, answers_errors
+from .listing import Conflict
 from .plots import BY_NAME, offered
+from .tickets import TICKET_LIFE, Tickets
 
-TICKET_LIFE = (
-    300.0  # seconds; a page that is open stays open, one that lost its cluster needs a new ticket
-)
 TIMEOUT = 15.0  # seconds
 MAX_MESSAGE = 64 * 1024**2  # bytes; a graph of 10,000 tasks takes some
 POLICY = (
@@ -53,64 +45,6 @@ ASKED = ("If-None-Match", "If-Modified-Since")
 TOLD = ("Content-Type", "Content-Length", "Etag", "Last-Modified")
 NO_TICKET = "This address of a plot is no longer valid: open the plot anew."
 GOING_AWAY = 1001
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """Opens the plots of one cluster ``until`` a time on the clock of :class:`Tickets`."""
-
-    text: str
-    cluster: str
-    host: str
-    port: int
-    context: ssl.SSLContext = field(repr=False)
-    until: float
-
-    def url(self, scheme: str, path: str) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{host}:{self.port}/{path}"
-
-
-class Tickets:
-    """Those that this server gave out. Nobody can guess one: 128 random bits. ``clock`` counts seconds."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._given: dict[str, Ticket] = {}
-
-    def give(self, connection: Connection, host: str, port: int) -> Ticket:
-        """One for this cluster; the same again at first, so that browsers keep what several pages share.
-
-        Raises OSError where the cluster's certificates are gone.
-        """
-        self._forget_old()
-        now = self._clock()
-        for one in self._given.values():
-            same = (one.cluster, one.host, one.port) == (connection.id, host, port)
-            if same and one.until - now > TICKET_LIFE / 2:
-                return one
-        own = connection.key, connection.certificate, connection.ca
-        # 32 hexadecimal digits: a log in a help bundle has them masked.
-        ticket = Ticket(
-            text=secrets.token_hex(16),
-            cluster=connection.id,
-            host=host,
-            port=port,
-            context=named_context(*own, "scheduler"),
-            until=now + TICKET_LIFE,
-        )
-        self._given[ticket.text] = ticket
-        return ticket
-
-    def find(self, text: str, cluster: str) -> Ticket | None:
-        """The ticket of this text, if there is one that is still good, and for this cluster."""
-        self._forget_old()
-        ticket = self._given.get(text)
-        return ticket if ticket and ticket.cluster == cluster else None
-
-    def _forget_old(self) -> None:
-        now = self._clock()
-        self._given = {text: one for text, one in self._given.items() if one.until > now}
 
 
 class PlotsHandler(Handler):
@@ -139,10 +73,11 @@ class PlotsHandler(Handler):
             raise Refused("theme", theme, f"one of {', '.join(THEMES)}")
         if unknown := set(body) - {"plot", "theme"}:
             raise Refused(min(unknown)[:64], "", "there is no such field")
+        reached = await self.clusters.plots(cluster)
         try:
-            ticket = self.tickets.give(*await self.clusters.plots(cluster))
-        except OSError as error:
-            raise LookupError("The cluster has just ended.") from error
+            ticket = self.tickets.give(*reached)
+        except FileNotFoundError as error:
+            raise Conflict("The cluster has just ended.") from error
         path = f"shopfloor/api/clusters/{cluster}/plots/{ticket.text}/{plot}"
         self.set_status(201)
         self.finish({"path": url_concat(path, {"theme": theme}), "title": BY_NAME[plot].title})
