@@ -19,7 +19,9 @@ from shopfloor_jobs.offer import Offer, Partition, Preset
 from shopfloor_jobs.request import Request
 from shopfloor_lab.clusters import connect
 from shopfloor_lab.clusters.listing import Clusters
+from shopfloor_lab.clusters.tickets import Tickets
 from shopfloor_lab.hub import Hub
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 
 GB = 1024**3
 LIMITS = {"cpus": 8, "memory": 4 * GB, "nodes": 1, "time": 7200}
@@ -53,6 +55,12 @@ async def step(lab: Clusters, verb: str, arguments: list[str]) -> Any:
         return await lab.one(arguments[0])
     if verb == "run":
         return await asyncio.to_thread(run, *arguments)
+    if verb == "plots":
+        connection, host, port = await lab.plots(arguments[0])
+        ticket = Tickets().give(connection, host, port)
+        request = HTTPRequest(ticket.url("https", "task-stream"), ssl_options=ticket.context)
+        page = await AsyncHTTPClient().fetch(request)
+        return {"address": [host, port], "title": b"<title>Task stream</title>" in page.body}
     return await asyncio.to_thread(compute)
 
 

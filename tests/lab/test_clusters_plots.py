@@ -286,15 +286,15 @@ def test_an_environment_without_bokeh_says_what_is_missing() -> None:
 class Echo(web.RequestHandler):
     """A cluster's server of pages that tells what it was asked, and answers as no cluster does."""
 
-    def get(self, plot: str) -> None:
+    async def get(self, plot: str) -> None:
         self.application.settings["asked"].append((self.request.uri, dict(self.request.headers)))
         if plot == "graph":
             self.redirect(self.application.settings["elsewhere"])
             return
         if plot == "cpu":
-            self.set_header("Content-Length", "100")
             self.write("half of it")
-            self.flush()
+            await self.flush()
+            await self.application.settings["seen"].wait()
             self.detach().close()
             return
         self.set_cookie("theirs", "1")
@@ -316,6 +316,7 @@ async def test_nothing_of_the_person_goes_to_a_cluster_and_nothing_but_its_page_
     pages = web.Application(
         [("/(.*)", Echo)],
         asked=asked,
+        seen=asyncio.Event(),
         elsewhere=f"http://127.0.0.1:{elsewhere[0].getsockname()[1]}/canary",
     )
     canary = HTTPServer(pages)
@@ -350,8 +351,17 @@ async def test_nothing_of_the_person_goes_to_a_cluster_and_nothing_but_its_page_
         )
         assert moved.status_code == 502 and "Location" not in moved.headers
         assert [uri for uri, _ in asked] == [uri, "/graph?theme=light"], "it went elsewhere"
+        for other in ("metrics", "sitemap.json", "static/js/bokeh.css", "progress/autoload.js"):
+            answer = await asyncio.to_thread(requests.get, url.replace("progress", other, 1))
+            assert answer.status_code == 404 and len(asked) == 2, "it got to the cluster"
+        half = await asyncio.to_thread(
+            requests.get, url.replace("progress", "cpu"), stream=True, timeout=10
+        )
+        rest = half.iter_content(4)
+        assert await asyncio.to_thread(next, rest) == b"half", "it comes before there is more"
+        pages.settings["seen"].set()
         with pytest.raises(requests.RequestException):  # half a page is not taken for one
-            await asyncio.to_thread(requests.get, url.replace("progress", "cpu"), timeout=10)
+            await asyncio.to_thread(b"".join, rest)
     finally:
         await comm.close()
         for one in (canary, server):

@@ -115,20 +115,23 @@ def test_gpu_workers_compute_for_a_lab_on_another_node(
 
 
 def test_a_neighbour_on_the_workers_node_hears_nothing_and_reads_nothing(
-    slurm_cluster: Cluster, software: Path, cluster: dict[str, Any]
+    slurm_cluster: Cluster, software: Path, step: Step, cluster: dict[str, Any]
 ) -> None:
+    plots = step("plots", cluster["id"])
+    assert plots["title"], "its owner sees them, from another node"
     addresses = [
         (host, port)
         for word in (CONTROLLER, "distributed.cli.dask_worker")
         for host, port in listeners(word)
     ]
     nodes = {slurm_cluster.address(name) for name in ("cpu01", "gpu01")}
-    assert len(addresses) == 5 and {host for host, _ in addresses} == nodes
+    assert len(addresses) == 6 and {host for host, _ in addresses} == nodes
+    assert tuple(plots["address"]) in addresses
     where = ["srun", "-p", "gpu", "-w", "gpu01", "--mem=500M", f"{software}/bin/python", "-"]
     done = slurm_cluster.run([*where, json.dumps(addresses)], "bob", text=KNOCK, timeout=120)
     assert done.returncode == 0, done.stderr
     heard = json.loads(done.stdout)
-    assert len(heard) == 10 and set(heard.values()) == {""}
+    assert len(heard) == 12 and set(heard.values()) == {""}
     jobs = Path("~alice").expanduser() / ".local/share/shopfloor/jobs"
     for name in ("connection.json", "tls/client.key"):
         path = jobs / cluster["id"] / name

@@ -1,0 +1,158 @@
+"""Dask's plots as panes of Lab, on one machine: opened by keyboard, drawn with data, found again, and over in words."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+
+import pytest
+from playwright.sync_api import Frame, Page, expect
+
+from tests.cases import Case
+
+from .chromium import RESULTS, ROOT, window
+from .hub_pages import HubPages
+from .lab_pages import Jobs, Lab
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+WORK = """\
+from shopfloor_lab.clusters import connect
+import time
+client = connect()
+print(sum(client.gather(client.map(lambda n: time.sleep(0.05) or n, range(60)))))
+"""
+# What the page drew of the tasks: names in bokeh's data, and pixels that are not the background's.
+TASKS = """() => {
+  const names = Bokeh.documents.flatMap(one => [...one.all_models ?? one._all_models.values()])
+    .flatMap(model => model.data instanceof Map ? [...(model.data.get('name') ?? [])] : []);
+  return names.filter(name => name === 'lambda').length;
+}"""
+PIXELS = """() => {
+  const find = root => [...root.querySelectorAll('*')].flatMap(
+    one => [...(one.tagName === 'CANVAS' ? [one] : []), ...(one.shadowRoot ? find(one.shadowRoot) : [])]);
+  const colours = new Set();
+  for (const canvas of find(document)) {
+    if (!canvas.width || !canvas.height) continue;
+    const copy = document.createElement('canvas');
+    [copy.width, copy.height] = [canvas.width, canvas.height];
+    const context = copy.getContext('2d');
+    context.drawImage(canvas, 0, 0);
+    const {data} = context.getImageData(0, 0, copy.width, copy.height);
+    for (let at = 0; at < data.length; at += 4) colours.add(data.slice(at, at + 4).join());
+  }
+  return colours.size;
+}"""
+# What a script in a plot may not do, though it comes from the same address as Lab.
+REACH = """async () => {
+  const refused = [];
+  for (const [what, attempt] of Object.entries({
+    cookies: () => document.cookie,
+    lab: () => window.parent.document.title,
+    storage: () => localStorage.length
+  })) {
+    try { attempt(); } catch (error) { refused.push(what); }
+  }
+  const api = new URL('../../../../session', location.href);
+  try { await fetch(api, {credentials: 'include'}); } catch (error) { refused.push('api'); }
+  return [window.origin, ...refused];
+}"""
+
+
+def pane(page: Page, title: str) -> Frame:
+    """The page in the pane of this plot, once it has drawn itself."""
+    shown = page.locator(".shopfloor-Plot.shopfloor-mod-shown").filter(
+        has=page.locator(f'iframe[title="{title}"]')
+    )
+    expect(shown).to_be_visible()
+    frame = shown.locator("iframe").element_handle().content_frame()
+    assert frame is not None
+    return frame
+
+
+def wait_for_tasks(frame: Frame) -> None:
+    frame.wait_for_function(f"() => ({TASKS})() > 50 && ({PIXELS})() > 8", timeout=30_000)
+
+
+def test_a_plot_opens_beside_the_notebook_and_is_found_again(local_hub: Case):
+    with window(local_hub, "plots", "alice") as page:
+        pages = HubPages(page, local_hub)
+        pages.sign_in("alice")
+        pages.open_the_default()
+        pages.wait_for_lab("alice")
+        lab = Lab(page)
+        jobs = lab.jobs()
+        jobs.start_cluster("flights", workers=2, CPUs="1", Memory="1 GB")
+        jobs.wait_connected(2)
+        notebook = lab.new_notebook()
+        open_by_keyboard(page, jobs)
+        frame = pane(page, "Task stream of flights")
+        assert frame.evaluate(REACH) == ["null", "cookies", "lab", "storage", "api"]
+        assert notebook.run_cell(WORK) == "1770"
+        wait_for_tasks(frame)
+        shoot(page, "plots")
+
+        for title in (
+            "Progress",
+            "Table of workers",
+            "Memory of each worker",
+            "CPU of each worker",
+        ):
+            jobs.cluster.get_by_role("button", name="Plots").click()
+            page.get_by_role("menuitem", name=title, exact=True).click()
+            pane(page, f"{title} of flights").wait_for_function(f"() => ({PIXELS})() >= 0")
+            page.screenshot(path=RESULTS / f"plots-{title.split()[0].lower()}.png")
+
+        in_the_dark(page)
+        wait_for_no_words(page)
+        page.screenshot(path=RESULTS / "plots-dark.png")
+
+        page.reload()
+        lab = Lab(page)
+        tab = page.get_by_role("tab", name="flights: Task stream")
+        tab.click()
+        pane(page, "Task stream of flights")
+
+        lab.jobs().stop_cluster()
+        told = page.locator(".shopfloor-Plot:visible").get_by_role("status").first
+        expect(told).to_contain_text("You stopped it.")
+        assert not page.locator(".shopfloor-Plot:visible iframe").count()
+        page.screenshot(path=RESULTS / "plots-ended.png")
+        pages.stop()
+    local_hub.wait_no_jobs()
+
+
+def open_by_keyboard(page: Page, jobs: Jobs) -> None:
+    button = jobs.cluster.get_by_role("button", name="Plots")
+    button.focus()
+    page.keyboard.press("Enter")
+    menu = page.get_by_role("menu")
+    expect(menu).to_be_visible()
+    expect(menu.get_by_role("menuitem")).to_have_count(12)
+    page.keyboard.press("Escape")
+    expect(menu).to_have_count(0)
+    expect(button).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(menu).to_be_visible()
+    page.keyboard.press("Enter")  # the first one, which is active
+
+
+def in_the_dark(page: Page) -> None:
+    page.evaluate("() => document.activeElement?.blur()")
+    page.keyboard.press("Control+Shift+c")
+    page.get_by_role("textbox", name="Command Palette Section").or_(
+        page.locator(".lm-CommandPalette-input")
+    ).first.fill("JupyterLab Dark")
+    page.locator(".lm-CommandPalette-item", has_text=re.compile("JupyterLab Dark$")).first.click()
+    expect(page.locator('body[data-jp-theme-light="false"]')).to_be_visible()
+
+
+def wait_for_no_words(page: Page) -> None:
+    expect(page.locator(".shopfloor-Plot:visible:not(.shopfloor-mod-shown)")).to_have_count(0)
+
+
+def shoot(page: Page, name: str) -> None:
+    page.screenshot(path=RESULTS / f"{name}.png")
+    if os.environ.get("SHOPFLOOR_SCREENSHOT"):
+        shutil.copyfile(RESULTS / f"{name}.png", ROOT / "docs" / f"{name}.png")
