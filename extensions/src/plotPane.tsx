@@ -41,15 +41,31 @@ export class PlotPane extends Panel {
     this.addWidget(words);
     view.changed.connect(this._update, this);
     window.addEventListener('message', this._onMessage);
-    void view.open();
+    document.addEventListener('visibilitychange', this._look);
   }
 
   override dispose(): void {
     if (!this.isDisposed) {
       window.removeEventListener('message', this._onMessage);
+      document.removeEventListener('visibilitychange', this._look);
       this.view.dispose();
     }
     super.dispose();
+  }
+
+  protected override onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    this._look();
+  }
+
+  protected override onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    this._look();
+  }
+
+  protected override onAfterHide(message: Message): void {
+    super.onAfterHide(message);
+    this._look();
   }
 
   protected override onActivateRequest(message: Message): void {
@@ -91,6 +107,10 @@ export class PlotPane extends Panel {
     frame.url = url;
     return frame;
   }
+
+  private _look = (): void => {
+    this.view.isSeen = this.isVisible && !document.hidden;
+  };
 
   private _onMessage = (event: MessageEvent): void => {
     const own = this._frame?.node.querySelector('iframe')?.contentWindow;

@@ -32,6 +32,7 @@ export class PlotView implements IDisposable {
   private _url: string | null = null;
   private _problem: string | null = null;
   private _isOver = false;
+  private _isSeen = false;
   private _number = 0;
   private _pause = FIRST_PAUSE;
   private _cancel: (() => void) | null = null;
@@ -77,6 +78,26 @@ export class PlotView implements IDisposable {
     return this._isOver;
   }
 
+  /**
+   * Whether somebody looks. Browsers draw nothing that nobody sees, so a page is loaded, waited for and looked for again
+   * only then.
+   */
+  get isSeen(): boolean {
+    return this._isSeen;
+  }
+
+  set isSeen(seen: boolean) {
+    if (seen === this._isSeen) {
+      return;
+    }
+    this._isSeen = seen;
+    if (!seen) {
+      this._stopWaiting();
+    } else if (this._phase !== 'shown' && !this._isOver) {
+      void this.open();
+    }
+  }
+
   get isDisposed(): boolean {
     return this._isDisposed;
   }
@@ -87,7 +108,7 @@ export class PlotView implements IDisposable {
     Signal.clearData(this);
   }
 
-  /** Asks where the plot is now, and has it loaded from there. */
+  /** Asks where the plot is now, and has it loaded from there; as soon as somebody looks. */
   async open(): Promise<void> {
     if (this._isDisposed) {
       return;
@@ -97,6 +118,9 @@ export class PlotView implements IDisposable {
     this._phase = 'asking';
     this._isOver = false;
     this._changed.emit();
+    if (!this._isSeen) {
+      return;
+    }
     try {
       const url = await this._ask();
       if (this._isCurrent(number)) {
@@ -104,7 +128,7 @@ export class PlotView implements IDisposable {
         this._phase = 'loading';
         this._problem = null;
         this._changed.emit();
-        this._cancel = this._timer(
+        this._wait(
           () =>
             this._fail(this._trans.__('The plot does not draw itself.'), false),
           DRAW_TIMEOUT
@@ -135,7 +159,7 @@ export class PlotView implements IDisposable {
     if (this._phase === 'shown') {
       this._phase = 'asking';
       // A cluster that ends needs a moment before it can be said why.
-      this._cancel = this._timer(() => void this.open(), FIRST_PAUSE);
+      this._wait(() => void this.open(), FIRST_PAUSE);
       this._changed.emit();
     }
   }
@@ -166,10 +190,16 @@ export class PlotView implements IDisposable {
     this._problem = sentence;
     this._isOver = isOver;
     if (!isOver) {
-      this._cancel = this._timer(() => void this.open(), this._pause);
+      this._wait(() => void this.open(), this._pause);
       this._pause = Math.min(2 * this._pause, LONGEST_PAUSE);
     }
     this._changed.emit();
+  }
+
+  private _wait(callback: () => void, milliseconds: number): void {
+    if (this._isSeen) {
+      this._cancel = this._timer(callback, milliseconds);
+    }
   }
 
   private _stopWaiting(): void {

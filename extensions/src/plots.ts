@@ -56,10 +56,12 @@ export function addPlots(
     );
     const pane = there ?? newPane(of);
     if (!there) {
-      shell.add(pane, 'main', {
-        mode: 'split-right',
-        ref: tracker.currentWidget?.id ?? null
-      });
+      const other = tracker.currentWidget;
+      shell.add(
+        pane,
+        'main',
+        other ? { mode: 'tab-after', ref: other.id } : { mode: 'split-right' }
+      );
       await tracker.add(pane);
     }
     shell.activateById(pane.id);
