@@ -13,7 +13,7 @@ from tests.cases import Case
 
 from .chromium import RESULTS, ROOT, window
 from .hub_pages import HubPages
-from .lab_pages import Jobs, Lab
+from .lab_pages import LAB_MS, Jobs, Lab
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -24,11 +24,10 @@ client = connect()
 print(sum(client.gather(client.map(lambda n: time.sleep(0.05) or n, range(60)))))
 """
 # What the page drew of the tasks: names in bokeh's data, and pixels that are not the background's.
-TASKS = """() => {
-  const names = Bokeh.documents.flatMap(one => [...one.all_models ?? one._all_models.values()])
-    .flatMap(model => model.data instanceof Map ? [...(model.data.get('name') ?? [])] : []);
-  return names.filter(name => name === 'lambda').length;
-}"""
+TASKS = """() => Bokeh.documents
+  .flatMap(one => [...one._all_models.values()])
+  .flatMap(({data}) => [...((data instanceof Map ? data.get('name') : data?.name) ?? [])])
+  .filter(name => name === 'lambda').length"""
 PIXELS = """() => {
   const find = root => [...root.querySelectorAll('*')].flatMap(
     one => [...(one.tagName === 'CANVAS' ? [one] : []), ...(one.shadowRoot ? find(one.shadowRoot) : [])]);
@@ -89,7 +88,7 @@ def test_a_plot_opens_beside_the_notebook_and_is_found_again(local_hub: Case):
         open_by_keyboard(page, jobs)
         frame = pane(page, "Task stream of flights")
         assert frame.evaluate(REACH) == ["null", "cookies", "lab", "storage", "api"]
-        assert notebook.run_cell(WORK) == "1770"
+        assert notebook.run_cell(WORK).strip() == "1770"
         wait_for_tasks(frame)
         shoot(page, "plots")
 
@@ -109,9 +108,7 @@ def test_a_plot_opens_beside_the_notebook_and_is_found_again(local_hub: Case):
         page.screenshot(path=RESULTS / "plots-dark.png")
 
         page.reload()
-        lab = Lab(page)
-        tab = page.get_by_role("tab", name="flights: Task stream")
-        tab.click()
+        page.get_by_role("tab", name="flights: Task stream").click(timeout=LAB_MS)
         pane(page, "Task stream of flights")
 
         lab.jobs().stop_cluster()
@@ -145,7 +142,7 @@ def in_the_dark(page: Page) -> None:
         page.locator(".lm-CommandPalette-input")
     ).first.fill("JupyterLab Dark")
     page.locator(".lm-CommandPalette-item", has_text=re.compile("JupyterLab Dark$")).first.click()
-    expect(page.locator('body[data-jp-theme-light="false"]')).to_be_visible()
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
 
 
 def wait_for_no_words(page: Page) -> None:

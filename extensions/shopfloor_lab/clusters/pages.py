@@ -118,13 +118,15 @@ def _draw(
     draw: Callable[..., None], plot: Plot, served: _Served, extra: dict[str, Any], doc: Document
 ) -> None:
     """Draw dask's page into a new document, so that it fits into a pane of Lab's."""
-    from bokeh.models import CustomJS, OpenURL, TapTool
+    from bokeh.models import CustomJS, DataTable, OpenURL, TapTool
     from bokeh.models import Plot as Figure
     from jinja2 import Template
 
     draw(served.scheduler, extra, doc)
     doc.title = plot.title
-    dark = doc.session_context.request.arguments.get("theme") == [b"dark"]
+    asked = doc.session_context.request.arguments.get("theme") == [b"dark"]
+    # bokeh's tables are black on whatever is below.
+    dark = asked and doc.select_one({"type": DataTable}) is None
     if dark:
         doc.theme = _dark()
     doc.template = Template(PAGE)
