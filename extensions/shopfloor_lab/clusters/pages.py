@@ -126,7 +126,7 @@ def _draw(
     doc.title = plot.title
     asked = doc.session_context.request.arguments.get("theme") == [b"dark"]
     # bokeh's tables are black on whatever is below.
-    dark = asked and doc.select_one({"type": DataTable}) is None
+    dark = asked and not any(doc.select({"type": DataTable}))
     if dark:
         doc.theme = _dark()
     doc.template = Template(PAGE)
