@@ -17,7 +17,7 @@ import { plotIcon } from './icons.ts';
 import { type PlotOf, PlotPane } from './plotPane.tsx';
 import { PlotView } from './plotView.ts';
 import { Refusal } from './refusal.ts';
-import { stateLine, type Words } from './words.ts';
+import type { Words } from './words.ts';
 
 const CommandIDs = {
   open: 'shopfloor:open-plot',
@@ -106,7 +106,11 @@ export function addPlots(
         tracker.forEach(({ content }) => {
           if (content.of.cluster === cluster.id) {
             content.view.end(
-              trans.__('“%1”: %2', cluster.name, stateLine(cluster, trans))
+              trans.__(
+                'The cluster “%1” has ended: %2',
+                cluster.name,
+                cluster.cause ?? ''
+              )
             );
           }
         });
