@@ -13,9 +13,9 @@ from shopfloor_jobs.scheduler import Description
 NONE_FREE = "none free now"
 
 
-def gpu_seconds(request: Request) -> int:
-    """What a request takes of a project's GPU time when it runs to its end."""
-    return request.gpus * request.nodes * request.time
+def gpu_seconds(request: Request, count: int = 1) -> int:
+    """What ``count`` jobs with a request take of a project's GPU time when they run to their end."""
+    return request.gpus * request.nodes * request.time * count
 
 
 def hours(seconds: float) -> str:
@@ -24,9 +24,15 @@ def hours(seconds: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2g}"
 
 
-def cost_words(request: Request, account: Account | None) -> str:
+def rate_words(request: Request, count: int = 1) -> str:
+    """What ``count`` jobs take while they run: ``4 GPU-hours per hour``; empty where no GPU is asked for."""
+    rate = request.gpus * request.nodes * count
+    return f"{rate:,} GPU-hour{'' if rate == 1 else 's'} per hour" if rate else ""
+
+
+def cost_words(request: Request, account: Account | None, count: int = 1) -> str:
     """``2 of the 148 GPU-hours that vision has left``; empty where nobody counts."""
-    cost = gpu_seconds(request)
+    cost = gpu_seconds(request, count)
     if account is None:
         return f"{hours(cost)} GPU-hours" if cost else ""
     if account.gpu_left is None:

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from shopfloor_jobs.accounts import Accounts
-from shopfloor_jobs.availability import alternatives, fits_now
+from shopfloor_jobs.availability import alternatives, fits_now, room
+from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.offer import Offer, hardware
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import Description
 
-from .costs import cost_words, gpu_seconds
+from .costs import cost_words, gpu_seconds, rate_words, room_words
 from .estimates import Estimate, Estimates, TooMany
 from .form import editable_values
 from .offers import Known
@@ -35,8 +36,12 @@ class Outlook:
         self.offer, self.accounts, self.estimates = offer, accounts, estimates
         self.known_since = known_since
 
-    async def of(self, request: Request) -> dict[str, Any]:
-        """``{"hardware", "cost", "too_dear", "start", "free", "instead"}``; ``start`` as :func:`start_json` has it.
+    async def of(self, request: Request, count: int = 1) -> dict[str, Any]:
+        """``{"hardware", "cost", "rate", "too_dear", "start", "free", "room", "rooms", "instead"}`` for ``count`` jobs
+        with this request (the workers of a cluster); ``start``, as :func:`start_json` has it, is that of the first.
+
+        ``rate`` is the cost per hour, ``room`` how many such jobs fit into what is free (None: nobody knows), and
+        ``rooms`` the same in words by preset.
 
         ``free`` is whether the request would fit into what nobody uses: where others wait in line, Slurm's estimate
         leaves out that it fills gaps (sbatch(1), --test-only), and can be far too late. Raises TooMany.
@@ -45,6 +50,7 @@ class Outlook:
         estimate = await self.estimates.get(self.offer.person, request)
         left = account.gpu_left if account else None
         start = start_json(estimate)
+        machine = (await self.known_since(0.0)).description
         free, instead = False, []
         if start["kind"] != "now":
             # What is said to be free must not be older than the scheduler's word that it starts later.
@@ -53,12 +59,25 @@ class Outlook:
             instead = [] if free else await self._instead(machine, request)
         return {
             "hardware": hardware(request),
-            "cost": cost_words(request, account),
-            "too_dear": left is not None and gpu_seconds(request) > left,
+            "cost": cost_words(request, account, count),
+            "rate": rate_words(request, count),
+            "too_dear": left is not None and gpu_seconds(request, count) > left,
             "start": start,
             "free": free,
+            "room": room(machine, request) if machine.nodes else None,
+            "rooms": self._rooms(machine),
             "instead": instead,
         }
+
+    def _rooms(self, machine: Description) -> dict[str, str]:
+        rooms = {}
+        for preset in self.offer.presets:
+            try:
+                request = self.offer.check({"preset": preset.name})
+            except Refused:
+                continue
+            rooms[preset.name] = room_words(machine, request)
+        return rooms
 
     async def _instead(self, machine: Description, request: Request) -> list[dict[str, Any]]:
         """The first of what fits into what is free now that the scheduler would take."""

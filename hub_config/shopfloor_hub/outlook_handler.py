@@ -19,10 +19,14 @@ from .outlook import Outlook
 ESTIMATES = "shopfloor_estimates"
 BODY_LIMIT = 16 * 1024  # bytes
 WITHIN = 2.0  # seconds to find out anew what is free
+MOST_JOBS = 1000  # of one question; more than any cluster has workers
 
 
 class OutlookHandler(APIHandler):
-    """``{"user_options": {…}}`` → :meth:`Outlook.of`. A POST, for each may be a question to the scheduler."""
+    """``{"user_options": {…}, "count": 4}`` → :meth:`Outlook.of`, where ``count`` (1 if absent) is how many such jobs.
+
+    A POST, for each may be a question to the scheduler. Lab's form for clusters asks with the server's token.
+    """
 
     async def post(self) -> None:
         person = self.current_user
@@ -34,6 +38,9 @@ class OutlookHandler(APIHandler):
         options: Any = body.get("user_options") if isinstance(body, dict) else None
         if not isinstance(options, dict):
             raise web.HTTPError(400, "user_options: an object of field names and values")
+        count = body.get("count", 1)
+        if type(count) is not int or not 1 <= count <= MOST_JOBS:
+            raise web.HTTPError(400, f"count: a whole number from 1 to {MOST_JOBS}")
         offers = self.settings[SETTING]
         try:
             offer = offers.make(person.name, [group.name for group in person.groups])
@@ -44,7 +51,7 @@ class OutlookHandler(APIHandler):
                 self.settings[ESTIMATES],
                 lambda moment: offers.since(moment, WITHIN),
             )
-            answer = await outlook.of(request)
+            answer = await outlook.of(request, count)
         except Refused as refusal:
             raise web.HTTPError(400, str(refusal)) from refusal
         except TooMany as error:

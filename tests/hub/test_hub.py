@@ -57,6 +57,33 @@ def test_without_a_person_there_is_no_offer(local_hub):
     assert get_offer(local_hub.hub, local_hub.hub.admin_token).status_code == 403
 
 
+def ask_outlook(hub, token: str, **body) -> requests.Response:
+    headers = {"Authorization": f"token {token}"}
+    url = f"{hub.url}/hub/api/shopfloor/outlook"
+    return requests.post(url, headers=headers, json=body, timeout=20)
+
+
+def test_a_servers_token_asks_for_the_outlook_of_its_own_person(local_hub):
+    """With what a server may do and no more: Lab's form for clusters asks so."""
+    hub = local_hub.hub
+    make_user(hub, "alice")
+    made = hub.api("POST", "users/alice/tokens", expect=201, json={"roles": ["server"]})
+    answer = ask_outlook(hub, made.json()["token"], user_options={"cpus": 1}, count=3)
+    assert answer.status_code == 200, answer.text
+    said = answer.json()
+    assert said["start"]["kind"] == "now" and said["room"] >= 1 and said["rooms"]
+    assert ask_outlook(hub, "f" * 32, user_options={}).status_code == 403
+    assert ask_outlook(hub, hub.admin_token, user_options={}).status_code == 403
+
+
+@pytest.mark.parametrize("count", [0, -1, 1001, "3", 1.5, True, None])
+def test_an_outlook_for_no_number_of_jobs_is_a_400(local_hub, count):
+    make_user(local_hub.hub, "alice")
+    token = token_of(local_hub.hub, "alice")
+    answer = ask_outlook(local_hub.hub, token, user_options={}, count=count)
+    assert answer.status_code == 400 and "count: " in answer.text
+
+
 def test_the_state_is_private(local_hub):
     state = local_hub.hub.directory / ".shopfloor"
     assert state.stat().st_mode & 0o077 == 0

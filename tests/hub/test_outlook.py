@@ -8,7 +8,14 @@ from dataclasses import replace
 
 import pytest
 from shopfloor_hub import estimates as module
-from shopfloor_hub.costs import cost_words, free_words, hours, left_words, room_words
+from shopfloor_hub.costs import (
+    cost_words,
+    free_words,
+    hours,
+    left_words,
+    rate_words,
+    room_words,
+)
 from shopfloor_hub.estimates import Estimate, Estimates, TooMany
 from shopfloor_hub.offers import Known
 from shopfloor_hub.outlook import Outlook, start_json
@@ -72,6 +79,7 @@ def test_a_cost_is_told_with_what_is_left():
     assert cost_words(GPU, replace(VISION, gpu_limit=None)) == "2 GPU-hours of vision"
     assert cost_words(GPU, None) == "2 GPU-hours"
     assert cost_words(replace(GPU, gpus=0), None) == ""
+    assert cost_words(GPU, VISION, 4) == "8 of the 148 GPU-hours that vision has left"
     assert left_words([VISION, Account("free")]) == ["vision: 148 of 200 GPU-hours left"]
 
 
@@ -80,6 +88,13 @@ def test_free_hardware_is_told_by_type_and_for_a_card():
     assert room_words(MACHINE, GPU) == "none free now"
     assert room_words(MACHINE, replace(GPU, gpus=1, gpu_type="l40")) == "2 free now"
     assert room_words(replace(MACHINE, nodes=()), GPU) == ""
+
+
+def test_the_price_of_an_hour_counts_every_worker():
+    assert rate_words(replace(GPU, gpus=1), 4) == "4 GPU-hours per hour"
+    assert rate_words(replace(GPU, gpus=1)) == "1 GPU-hour per hour"
+    assert rate_words(replace(GPU, gpus=2, nodes=2), 3) == "12 GPU-hours per hour"
+    assert rate_words(replace(GPU, gpus=0), 4) == ""
 
 
 @pytest.mark.parametrize(
@@ -111,6 +126,18 @@ async def test_what_is_free_is_offered_instead_unless_the_scheduler_would_refuse
     assert not answer["free"]
     assert (await outlook(a100=now + 900, l40=SubmitRefused("no")))["instead"] == []
     assert (await outlook(a100=now, l40=now))["instead"] == []
+
+
+async def test_many_jobs_cost_as_many_times_and_it_is_told_how_many_fit():
+    l40 = replace(GPU, gpus=1, gpu_type="l40", time=100 * 3600)
+    outlook = Outlook(
+        OFFER, Accounts({"alice": (VISION,)}), Estimates(Answers(l40=time.time())), known
+    )
+    one, four = await outlook.of(l40), await outlook.of(l40, 4)
+    assert (one["room"], four["room"]) == (2, 2)
+    assert (one["rate"], four["rate"]) == ("1 GPU-hour per hour", "4 GPU-hours per hour")
+    assert (one["too_dear"], four["too_dear"]) == (False, True)
+    assert four["rooms"] == {"small": "free now"}
 
 
 async def test_free_hardware_is_told_though_the_scheduler_promises_less():
