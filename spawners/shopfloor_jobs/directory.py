@@ -35,6 +35,11 @@ def runner_source() -> str:
     return (Path(__file__).parent / "runner.py").read_text()
 
 
+def runner_command(python: str, path: Path, index: int) -> list[str]:
+    """What runs one copy of the job that was prepared in this directory."""
+    return [python, "-IS", str(path / "script"), str(path), str(index)]
+
+
 def prepare(home: Path, job: Job, runner: Mapping[str, Any], python: str) -> Path:
     """Make the job's directory (0700) with its request and script in it, and return it.
 

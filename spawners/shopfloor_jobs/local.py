@@ -72,6 +72,10 @@ class Local:
         machine = await self._known_machine()
         return await asyncio.to_thread(self._submit, machine, job, count)
 
+    def shown(self, job: Job, count: int = 1) -> list[str]:
+        path = directory.directory_of(self.home_of(job.owner), job.tag)
+        return directory.runner_command(self.python, path, 0)
+
     async def cancel(self, owner: str, ids: Sequence[str]) -> None:
         """End these jobs, and return when nothing of them is left."""
         wanted = set(ids)
@@ -230,7 +234,7 @@ class Local:
 
     def _start(self, entry: Entry, home: Path, env: Mapping[str, str]) -> int:
         path = Path(entry.directory)
-        command = [self.python, "-IS", str(path / "script"), str(path), str(entry.index)]
+        command = directory.runner_command(self.python, path, entry.index)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         output = os.open(path / f"output-{entry.index}.log", flags, 0o600)
         # A thread's cores and blocked signals pass to what it starts: so the runner never runs on other

@@ -89,6 +89,9 @@ class Scheduler(Protocol):
         :class:`SubmitRefused`.
         """
 
+    def shown(self, job: Job, count: int = 1) -> list[str]:
+        """The command that :meth:`submit` would run, for people to read; runs nothing and holds no variables."""
+
     async def cancel(self, owner: str, ids: Sequence[str]) -> None:
         """End these jobs of the owner, politely first; unknown and ended ones are no error."""
 

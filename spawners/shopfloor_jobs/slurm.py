@@ -10,10 +10,11 @@ import pwd
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from . import directory, slurm_accounts, slurm_text
 from . import helper as verbs
-from . import slurm_accounts, slurm_text
 from .accounts import Accounts
 from .job import Job, Seen
 from .request import Request
@@ -22,6 +23,7 @@ from .scheduler import Description, SchedulerError, SubmitRefused, Unreachable
 AT_ONCE = 8  # helpers that run at the same time
 LOOK_WITHIN = 10.0  # seconds; who waits for a look waits for all of Shopfloor
 DESCRIBE_AGAIN = 30.0  # seconds
+SHOWN_DESCRIPTOR = 3  # stands for whichever one the environment comes in on
 
 
 class Slurm:
@@ -61,6 +63,11 @@ class Slurm:
             },
         )
         return answer["ids"]
+
+    def shown(self, job: Job, count: int = 1) -> list[str]:
+        home = Path(pwd.getpwnam(job.owner).pw_dir)
+        path = directory.directory_of(home, job.tag)
+        return slurm_text.sbatch_arguments(job, path, home, SHOWN_DESCRIPTOR, count)
 
     async def cancel(self, owner: str, ids: Sequence[str]) -> None:
         await self._act(owner, "cancel", {"ids": list(ids)})
