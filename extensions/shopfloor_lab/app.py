@@ -6,10 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_core.utils import ensure_async
 from jupyter_server.utils import url_path_join
 
-from .clusters import doors
+from .clusters import doors, form_handlers
+from .clusters.form import Form
 from .clusters.handlers import routes
+from .clusters.kernels import Kernels, Specs
 from .clusters.listing import Clusters
 from .examples_handler import ExamplesHandler
 from .offer import Offers
@@ -25,8 +28,14 @@ API = "shopfloor/api"
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     home, environment = Path.home(), dict(os.environ)
     offers = Offers(home, environment)
-    clusters = Clusters(home, offers.get, environment, offers.hub)
+
+    async def specs() -> Specs:
+        return await ensure_async(server.kernel_spec_manager.get_all_specs())
+
+    kernels = Kernels(environment, specs, lambda: server.kernel_manager.default_kernel_name)
+    clusters = Clusters(home, offers.get, environment, offers.hub, kernels)
     parts = {"offers": offers, "clusters": clusters}
+    form = {"form": Form(clusters, offers.hub)}
     session = Session(server, clusters.list, environment, home, offers.hub)
     base = url_path_join(server.web_app.settings["base_url"], API)
     server.web_app.add_handlers(
@@ -41,6 +50,7 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
                 (url_path_join(base, path), handler, {"session": session})
                 for path, handler in session_handlers.routes()
             ),
+            *((url_path_join(base, path), one, form) for path, one in form_handlers.routes()),
             (url_path_join(base, "examples"), ExamplesHandler, {"root": Path(server.root_dir)}),
         ],
     )

@@ -40,6 +40,18 @@ class Hub:
 
         Raises NoHub.
         """
+        return await self._ask(path, TIMEOUT, etag=etag)
+
+    async def post(self, path: str, body: Mapping[str, Any], within: float) -> dict[str, Any]:
+        """The answer to a question that is put to the same place, ``within`` seconds. Raises NoHub."""
+        data, _ = await self._ask(path, within, method="POST", body=json.dumps(body))
+        if data is None:
+            raise NoHub("its answer is of another version")
+        return data
+
+    async def _ask(
+        self, path: str, within: float, etag: str = "", **options: Any
+    ) -> tuple[dict[str, Any] | None, str]:
         if not self:
             raise NoHub("this server was not started by Shopfloor's hub")
         headers = {"Authorization": f"token {self._token}"}
@@ -50,18 +62,27 @@ class Hub:
                 f"{self.url}/shopfloor/{path}",
                 headers=headers,
                 connect_timeout=TIMEOUT,
-                request_timeout=TIMEOUT,
+                request_timeout=within,
                 follow_redirects=False,
                 ssl_options=context_for_jupyterhub(*self._certificate),
+                **options,
             )
             answer = await AsyncHTTPClient().fetch(request)
             data = json.loads(answer.body)
         except HTTPClientError as error:
             if error.code == NOT_MODIFIED:
                 return None, etag
-            raise NoHub(str(error)) from error
+            raise NoHub(_words(error)) from error
         except (OSError, ValueError) as error:
             raise NoHub(str(error)) from error
         if not isinstance(data, dict):
             raise NoHub("its answer is of another version")
         return data, answer.headers.get("ETag", "")
+
+
+def _words(error: HTTPClientError) -> str:
+    """What the hub says went wrong, or the status where it says nothing."""
+    try:
+        return str(json.loads(error.response.body)["message"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return str(error)

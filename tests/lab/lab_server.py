@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -22,10 +23,16 @@ HUB_TOKEN = "the-servers-own-token"
 
 
 class OfferingHub:
-    """A hub that answers one question, ``GET /hub/api/shopfloor/offer``, to whoever has the right token."""
+    """A hub that answers to whoever has the right token: ``GET /hub/api/shopfloor/offer``, and ``POST …/outlook``
+    with ``outlook``, a status and an object; the ``questions`` are kept. It is silent while ``answers`` is not set.
+    """
 
     def __init__(self, offer: dict[str, Any]):
         self.asked = 0
+        self.outlook: tuple[int, dict[str, Any]] = (200, {})
+        self.questions: list[dict[str, Any]] = []
+        self.answers = threading.Event()
+        self.answers.set()
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -35,11 +42,25 @@ class OfferingHub:
                     self.send_error(403)
                     return
                 hub.asked += 1
-                body = json.dumps(offer).encode()
-                self.send_response(200)
+                self._answer(200, offer)
+
+            def do_POST(self) -> None:
+                allowed = self.headers["Authorization"] == f"token {HUB_TOKEN}"
+                if self.path != "/hub/api/shopfloor/outlook" or not allowed:
+                    self.send_error(403)
+                    return
+                size = int(self.headers["Content-Length"])
+                hub.questions.append(json.loads(self.rfile.read(size)))
+                hub.answers.wait(60)
+                self._answer(*hub.outlook)
+
+            def _answer(self, status: int, data: dict[str, Any]) -> None:
+                body = json.dumps(data).encode()
+                self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(BrokenPipeError):  # whoever asked waits no more
+                    self.wfile.write(body)
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -19,6 +19,7 @@ from shopfloor_jobs.offer import Offer, Partition, Preset
 from shopfloor_jobs.request import Request
 from shopfloor_lab.clusters import security, state
 from shopfloor_lab.clusters.client import choose
+from shopfloor_lab.clusters.command import memory_limit, worker_command
 from shopfloor_lab.clusters.connection import (
     MAX_WORKERS,
     Connection,
@@ -29,8 +30,7 @@ from shopfloor_lab.clusters.connection import (
 )
 from shopfloor_lab.clusters.controller import address_towards
 from shopfloor_lab.clusters.environment import job_environment
-from shopfloor_lab.clusters.job import memory_limit, worker_command
-from shopfloor_lab.clusters.listing import controller_request, worker_request
+from shopfloor_lab.clusters.planning import controller_request, worker_request
 
 GB = 1024**3
 ID = "shopfloor-cluster-0123456789abcdef"

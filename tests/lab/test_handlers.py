@@ -30,6 +30,13 @@ ROUTES = [
     ("GET", "clusters/shopfloor-cluster-0123456789abcdef/cell"),
     ("GET", "clusters/shopfloor-cluster-0123456789abcdef/plots"),
     ("POST", "clusters/shopfloor-cluster-0123456789abcdef/plots"),
+    ("GET", "kernels"),
+    ("GET", "kernels/python3"),
+    ("GET", "form"),
+    ("POST", "form/outlook"),
+    ("POST", "form/script"),
+    ("PUT", "form/presets/mine"),
+    ("DELETE", "form/presets/mine"),
     ("GET", "examples"),
     ("POST", "examples"),
     ("GET", "session"),
@@ -37,7 +44,7 @@ ROUTES = [
 ]
 CLUSTER_KEYS = {
     *("id", "name", "state", "reason", "cause", "detail", "node", "started", "ends", "workers"),
-    *("memory", "memory_limit", "tasks", "request", "job_id", "log"),
+    *("memory", "memory_limit", "tasks", "request", "job_id", "log", "kernel", "software"),
 }
 
 
@@ -114,7 +121,7 @@ def test_a_cluster_from_post_to_removal(lab: LabServer, person: Person) -> None:
     answer = lab.ask("POST", "clusters", asked)
     assert answer.status_code == 201, answer.text
     made = answer.json()
-    assert set(made) == CLUSTER_KEYS
+    assert set(made) == {*CLUSTER_KEYS, "notes"} and made["notes"] == []
     assert made["name"] == "My data" and made["state"] in ("submitted", "starting")
     assert made["request"] == {**made["request"], "memory": 768 * 1024**2, "time": 1800, "cpus": 1}
     assert set(made["request"]) == set(FIELDS)
@@ -284,7 +291,7 @@ def test_without_a_hub_the_last_offer_serves_and_without_either_it_is_said(
 
 def test_loading_the_extension_imports_nothing_of_dask() -> None:
     source = (
-        "import sys, shopfloor_lab.app; "
+        "import sys, shopfloor_lab.app, shopfloor_lab.clusters.form; "
         "print(sorted({name.split('.')[0] for name in sys.modules} & {'dask', 'distributed', 'pandas'}))"
     )
     loaded = subprocess.run(

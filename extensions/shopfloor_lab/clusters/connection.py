@@ -11,7 +11,7 @@ import contextlib
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,8 +49,10 @@ class _Stored:
         if data is None:
             return None
         try:
-            return cls(**{one.name: data[one.name] for one in fields(cls)})  # type: ignore[arg-type]
-        except KeyError:
+            # What a record of an earlier version lacks has a default.
+            known = {one.name for one in fields(cls)} & set(data)  # type: ignore[arg-type]
+            return cls(**{name: data[name] for name in known})
+        except TypeError:
             return None
 
 
@@ -59,7 +61,8 @@ class Plan(_Stored):
     """What was asked for: ``request`` is that of each worker, ``scheduler`` the offer's configuration of it.
 
     ``peer`` is a host (the hub's) that must be able to route to the controller; ``created`` is in seconds
-    since the epoch.
+    since the epoch. ``software`` is what it runs in: the ``kernel``'s name and ``label``, and the ``env`` that
+    every job of the cluster gets beside what is passed on.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Plan(_Stored):
     scheduler: Mapping[str, Any]
     peer: str
     created: float
+    software: Mapping[str, Any] = field(default_factory=dict)
 
     file = PLAN
 
@@ -77,6 +81,7 @@ class Connection(_Stored):
     """How a running cluster is reached: the scheduler's address, and files with the client's certificate.
 
     ``ends`` is when its job's time is up, in seconds since the epoch like ``started``; None if unknown.
+    ``versions`` are those of the software that it runs in (versions.py), for whoever connects to compare.
     """
 
     id: str
@@ -89,6 +94,7 @@ class Connection(_Stored):
     node: str
     started: float
     ends: float | None
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     file = CONNECTION
 

@@ -30,6 +30,7 @@ from .environment import job_environment
 from .launch import Launch
 from .pages import Pages
 from .security import make_certificates, own_security
+from .versions import versions_here
 from .workers import Workers
 
 log = logging.getLogger("shopfloor.controller")
@@ -86,7 +87,7 @@ class Controller:
                 self.owner,
                 self.path,
                 Request.from_json(self.plan.request),
-                job_environment(self.environment),
+                {**job_environment(self.environment), **self.plan.software.get("env", {})},
             ),
             own_security(self.path / TLS),
             await self._host(),
@@ -182,6 +183,7 @@ class Controller:
             node=socket.gethostname(),
             started=float(started.get("started", time.time())),
             ends=self.ends,
+            versions=versions_here(),
         )
 
     async def _host(self) -> str:

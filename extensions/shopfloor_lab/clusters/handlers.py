@@ -116,13 +116,8 @@ class CellHandler(Handler):
     @authorized
     @answers_errors
     async def get(self, cluster: str) -> None:
-        name = (await self.clusters.one(cluster))["name"]
-        self.finish({"source": cell(name)})
-
-
-def cell(name: str) -> str:
-    """The Python source that connects a notebook to the cluster of this name."""
-    return f"from shopfloor_lab.clusters import connect\n\nclient = connect({name!r})\nclient"
+        kernel = self.get_query_argument("kernel", None)
+        self.finish({"source": await self.clusters.cell(cluster, kernel)})
 
 
 def routes() -> list[tuple[str, type[Handler]]]:

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from dask_jobqueue.core import Job as JobQueueJob
 from distributed.deploy.spec import ProcessInterface
-from shopfloor_jobs.request import Request
 
-from . import named
-from .connection import SCRATCH, TLS
+from .command import DEATH_TIMEOUT, worker_command
 from .launch import Launch, Place
-
-DEATH_TIMEOUT = 45  # seconds without the controller after which a worker ends by itself
-MB = 1024**2
 
 
 class WorkerJob(JobQueueJob):
@@ -53,47 +46,3 @@ class WorkerJob(JobQueueJob):
         if self.place and not self.place.given_up:
             self.launch.give_up(self.place)
         await ProcessInterface.close(self)
-
-
-def worker_command(
-    address: str, names: Sequence[str], request: Request, directory: Path
-) -> list[str]:
-    """The argument list that starts workers of the cluster with this job directory, copy ``i`` as ``names[i]``."""
-    tls = directory / TLS
-    return [
-        sys.executable,
-        "-IS",
-        str(Path(named.__file__).resolve()),
-        ",".join(names),
-        sys.executable,
-        "-m",
-        "distributed.cli.dask_worker",
-        address,
-        "--tls-ca-file",
-        str(tls / "ca.pem"),
-        "--tls-cert",
-        str(tls / "worker.pem"),
-        "--tls-key",
-        str(tls / "worker.key"),
-        "--nthreads",
-        str(request.cpus),
-        "--memory-limit",
-        str(memory_limit(request.memory)),
-        "--worker-class",
-        "shopfloor_lab.clusters.silent.Worker",
-        "--no-dashboard",
-        "--death-timeout",
-        str(DEATH_TIMEOUT),
-        # Not the node's /tmp: that is shared, and dask-scratch-space in it belongs to whoever came first.
-        "--local-directory",
-        str(directory / SCRATCH),
-    ]
-
-
-def memory_limit(memory: int) -> int:
-    """What dask may use of a job's memory, in bytes.
-
-    The job's limit counts the nanny and the runner too, and whoever reaches it is ended by the system without
-    a word. dask spills, pauses and restarts a worker at its own limit, so that one must come first.
-    """
-    return memory - max(128 * MB, memory // 16)

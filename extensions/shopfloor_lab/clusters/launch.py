@@ -160,16 +160,7 @@ class Launch:
 
     async def _submit(self, places: Sequence[Place], command: Command) -> None:
         names = [place.name for place in places]
-        job = Job(
-            tag=new_tag("worker"),
-            owner=self.owner,
-            kind="worker",
-            request=self.request,
-            command=tuple(command(names)),
-            env=self.env,
-            title=names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}",
-            parent=self.directory.name,
-        )
+        job = worker_job(self.owner, self.directory, self.request, self.env, names, command(names))
         for index, place in enumerate(places):
             place.tag, place.index = job.tag, index
         async with self._recording:
@@ -205,3 +196,24 @@ def _refuse(places: Sequence[Place], words: str) -> None:
 
 def _nobody() -> None:
     pass
+
+
+def worker_job(
+    owner: str,
+    directory: Path,
+    request: Request,
+    env: Mapping[str, str],
+    names: Sequence[str],
+    command: Sequence[str],
+) -> Job:
+    """The job of these workers of the cluster with this job directory: a copy for each name."""
+    return Job(
+        tag=new_tag("worker"),
+        owner=owner,
+        kind="worker",
+        request=request,
+        command=tuple(command),
+        env=env,
+        title=names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}",
+        parent=directory.name,
+    )

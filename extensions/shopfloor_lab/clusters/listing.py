@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -18,9 +17,7 @@ from typing import Any
 
 from shopfloor_jobs import directory
 from shopfloor_jobs.fields import Refused
-from shopfloor_jobs.job import Job, new_tag
 from shopfloor_jobs.offer import Offer
-from shopfloor_jobs.request import FIELDS, Request
 from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused, Unreachable, scheduler_from
 from shopfloor_jobs.view import View
 
@@ -30,25 +27,23 @@ from shopfloor_lab.offer import NoOffer
 
 from . import state
 from .adapting import Adapting
+from .carried import carry
 from .connection import (
-    KIND,
     PLAN,
     WORKERS,
     Connection,
     Ended,
     Plan,
-    check_name,
     check_workers,
     cluster_directories,
     left_behind,
     read_workers,
     remove_secrets,
 )
-from .environment import job_environment
+from .kernels import Kernels
+from .planning import Planner
 from .remote import NoAnswer, Remote
 
-CONTROLLER = {"cpus": 1, "memory": 1024**3, "gpus": 0, "gpu_type": "", "nodes": 1}
-LEAST_MEMORY = 512 * 1024**2  # of a worker: distributed and pandas alone take half of it
 FRESH = 2.0  # seconds for which one look at the scheduler serves
 STOPPING = 5.0  # seconds that stopping is waited for before it is answered
 PAGES_OPEN = 15.0  # seconds that a cluster may take to open its plots: its node may be busy
@@ -67,9 +62,12 @@ class Clusters:
         offer: Callable[[], Awaitable[Offer]],
         environment: Mapping[str, str],
         hub: Hub | None = None,
+        kernels: Kernels | None = None,
     ):
         self.home, self.offer, self.hub = home, offer, hub or Hub({})
-        self.environment = job_environment(environment)
+        self.planner = Planner(
+            home, offer, environment, self.hub.host, kernels or Kernels(environment)
+        )
         self._remote = Remote()
         self._views: tuple[Mapping[str, Any], View, View] | None = None
         self._last: dict[str, str] = {}
@@ -85,44 +83,33 @@ class Clusters:
         return (await self._describe([await self._files(cluster)], max_age))[0]
 
     async def start(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Submit a cluster. Raises Refused, Conflict, SchedulerError, or what ``offer`` raises."""
-        unknown = set(body) - {"name", "workers", "request", "time"}
-        if unknown:
-            raise Refused(str(sorted(unknown)[0])[:64], "", "there is no such field")
-        workers = check_workers(body.get("workers", 1))
-        offer = await self.offer()
-        asked = body.get("request")
-        request = worker_request(offer, {} if asked is None else asked)
-        controller = controller_request(offer, request, body.get("time"))
+        """Submit a cluster; the answer's ``notes`` say what the notebook should know of versions.
+
+        Raises Refused, Conflict, SchedulerError, or what ``offer`` raises.
+        """
+        made = await self.planner.plan(body)
+        plan, job = made.plan, made.job
         living = [one["name"] for one in await self.list() if one["state"] != "ended"]
-        name = check_name(body["name"]) if body.get("name") else _free_name(living)
-        if name in living:
-            raise Conflict(f"name: there is a cluster named {name!r} already; take another name")
-        job = Job(
-            tag=new_tag(KIND),
-            owner=offer.person,
-            kind=KIND,
-            request=controller,
-            command=(sys.executable, "-m", "shopfloor_lab.clusters.controller"),
-            env=self.environment,
-            title=name,
-        )
-        plan = Plan(
-            name, workers, request.to_json(), dict(offer.scheduler), self.hub.host, time.time()
-        )
+        if not plan.name:
+            plan = replace(plan, name=_free_name(living))
+            job = replace(job, title=plan.name)
+        elif plan.name in living:
+            raise Conflict(
+                f"name: there is a cluster named {plan.name!r} already; take another name"
+            )
         path = directory.directory_of(self.home, job.tag)
         try:
             await asyncio.to_thread(_store, plan, path)
         except OSError as error:
             raise SubmitRefused(directory.home_words(error, self.home)) from error
         try:
-            await self._view_of(offer).scheduler.submit(job)
+            await self._view_of(made.offer).scheduler.submit(job)
         except Unreachable:
             raise  # it may have been submitted all the same: the list will tell
         except SchedulerError:
             await asyncio.to_thread(shutil.rmtree, path, True)
             raise
-        return await self.one(job.tag, max_age=0)
+        return {**await self.one(job.tag, max_age=0), "notes": list(made.checked.notes)}
 
     async def scale(self, cluster: str, workers: Any) -> dict[str, Any]:
         """Raises Refused, LookupError, Conflict (it does not run) or NoAnswer."""
@@ -152,6 +139,19 @@ class Clusters:
         if "problem" in answer:
             raise Conflict(str(answer["problem"]))
         return connection, str(answer["host"]), int(answer["port"])
+
+    async def cell(self, cluster: str, kernel: str | None = None) -> str:
+        """The Python source that connects a notebook with this kernel (None: the cluster's). Raises LookupError."""
+        files = await self._files(cluster)
+        kernel = kernel or files.plan.software.get("kernel")
+        lines = []
+        # A kernel that cannot be asked says so when the cell runs.
+        with contextlib.suppress(Refused, OSError):
+            if await self.planner.kernels.needs_code(kernel):
+                folder = await asyncio.to_thread(carry, self.home)
+                lines = ["import sys", "", f"sys.path.append({str(folder)!r})"]
+        lines += ["from shopfloor_lab.clusters import connect", ""]
+        return "\n".join([*lines, f"client = connect({files.plan.name!r})", "client"])
 
     async def end(self, cluster: str) -> None:
         """Stop a living cluster; take an ended one off the list. Raises LookupError or SchedulerError."""
@@ -299,40 +299,6 @@ class Clusters:
             return  # the next look comes by here again
         await asyncio.to_thread(remove_secrets, files.path)
         await asyncio.to_thread((files.path / WORKERS).unlink, True)
-
-
-def worker_request(offer: Offer, options: Any) -> Request:
-    """What each worker is to get. Raises Refused."""
-    request = offer.check(options)
-    if request.nodes != 1:
-        raise Refused("nodes", request.nodes, "1: each worker is a job on one node")
-    if request.memory < LEAST_MEMORY:
-        raise Refused(
-            "memory", request.memory, f"at least {FIELDS['memory'].show(LEAST_MEMORY)} for a worker"
-        )
-    return request
-
-
-def controller_request(offer: Offer, worker: Request, time: Any = None) -> Request:
-    """One CPU on any partition that gives it, for GPUs are for the workers. Raises Refused.
-
-    ``time`` is how long the cluster lasts, in seconds; None: as long as each worker. Workers whose time is up
-    before are replaced.
-    """
-    same = {
-        name: getattr(worker, name)
-        for name in ("time", "account", "qos", "reservation", "environment")
-        if getattr(worker, name)
-    }
-    if worker.reservation:
-        same["partition"] = worker.partition  # the reserved nodes are there
-    if time is not None:
-        same["time"] = time
-    controller = offer.check({**CONTROLLER, **same})
-    if time is not None and controller.time < worker.time:
-        shown = FIELDS["time"].show(worker.time)
-        raise Refused("time", time, f"at least {shown}, which is what each worker asks for")
-    return controller
 
 
 def _expired(certificate: str) -> str:

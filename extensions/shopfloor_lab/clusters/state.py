@@ -91,6 +91,8 @@ def describe(
         "memory_limit": answer["memory_limit"],
         "tasks": answer["tasks"],
         "request": dict(files.plan.request),
+        "kernel": files.plan.software.get("kernel"),
+        "software": files.plan.software.get("label"),
         "job_id": files.start.get("job_id")
         or (connection.job_id if connection else "")
         or (seen.id if seen else "")

@@ -20,8 +20,9 @@ from distributed.deploy.cluster import Cluster
 from distributed.security import Security
 
 from .adapting import Adapting
+from .command import memory_limit
 from .connection import SCRATCH
-from .job import WorkerJob, memory_limit
+from .job import WorkerJob
 from .known import Known
 from .launch import Launch, Place
 from .leaving import CAUSE, Leaving, leaving

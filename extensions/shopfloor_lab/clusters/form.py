@@ -1,0 +1,169 @@
+"""What the start form of a cluster shows before anything is asked for: what workers may get, outlook, job scripts.
+
+Everything is made by what the start itself uses (listing.py) or said by the hub; form_handlers.py puts it on the wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from shopfloor_jobs import directory
+from shopfloor_jobs.fields import Refused
+from shopfloor_jobs.job import Job
+from shopfloor_jobs.offer import Offer, Preset
+from shopfloor_jobs.request import FIELDS
+from shopfloor_jobs.scheduler import Scheduler, scheduler_from
+
+from shopfloor_lab.hub import Hub, NoHub
+
+from .carried import carry
+from .command import OUR_CODE, worker_command
+from .connection import MAX_WORKERS, check_workers
+from .launch import worker_job
+from .listing import Clusters
+from .planning import LEAST_MEMORY, Prepared, worker_request
+from .presets import Presets
+
+OUTLOOK_WITHIN = 8.0  # seconds; the hub itself waits some for its scheduler
+KEPT = 50  # outlooks, for when there is no newer one
+HIDDEN = ("nodes", "environment")  # a worker has one node, and the software is that of a kernel
+ADDRESS = "tls://ADDRESS-OF-THE-CONTROLLER"
+
+
+class Form:
+    """Asks for one person; ``clusters`` are theirs, ``hub`` is the one that started the server."""
+
+    def __init__(self, clusters: Clusters, hub: Hub):
+        self.clusters, self.hub = clusters, hub
+        self.kernels = clusters.planner.kernels
+        self.presets = Presets(clusters.home, clusters.offer)
+        self._outlooks: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
+
+    async def open(self) -> dict[str, Any]:
+        """What the form is drawn from: ``offer`` as workers may use it, ``kernels``, and own ``presets``."""
+        return {
+            "offer": for_workers(await self.clusters.offer()),
+            "kernels": await self.kernels.to_json(),
+            "presets": await self.presets.list(),
+        }
+
+    async def outlook(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """When a cluster's first worker would start and what all of them cost, as the hub says (see its outlook.py).
+
+        ``start`` has ``ago`` for ``asked``, in seconds, which needs no clock of the browser's. Where the hub does
+        not say, the answer is what it said last, of the kind *unknown*. Raises Refused or NoOffer.
+        """
+        unknown = set(body) - {"workers", "request"}
+        if unknown:
+            raise Refused(str(sorted(unknown)[0])[:64], "", "there is no such field")
+        count = max(1, check_workers(body.get("workers", 1)))
+        asked = body.get("request")
+        request = worker_request(await self.clusters.offer(), {} if asked is None else asked)
+        question = {"user_options": request.to_json(), "count": count}
+        key = (request, count)
+        try:
+            answer = await self.hub.post("outlook", question, OUTLOOK_WITHIN)
+        except NoHub as error:
+            known = self._outlooks.get(key, NOTHING)
+            start = {**known["start"], "kind": "unknown", "why": str(error)}
+            return _with_age({**known, "start": start})
+        self._outlooks[key] = answer
+        self._outlooks.move_to_end(key)
+        while len(self._outlooks) > KEPT:
+            self._outlooks.popitem(last=False)
+        return _with_age(answer)
+
+    async def script(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The jobs that a start with this body would submit: the controller's, and that of one worker.
+
+        Raises what a start raises.
+        """
+        made = await self.clusters.planner.plan(body)
+        config = made.offer.scheduler
+        # On one machine the runner is run by the interpreter that submits, and workers are the controller's.
+        controllers = (
+            {"python": made.checked.inspected.executable} if config["type"] == "local" else {}
+        )
+        worker = await asyncio.to_thread(self._worker_job, made)
+        return {
+            "scheduler": config["type"],
+            "jobs": [
+                {"what": "worker", **_shown(scheduler_from({**controllers, **config}), worker)},
+                {"what": "cluster", **_shown(scheduler_from(config), made.job)},
+            ],
+        }
+
+    def _worker_job(self, made: Prepared) -> Job:
+        checked, path = made.checked, directory.directory_of(self.clusters.home, made.job.tag)
+        code = OUR_CODE if checked.own else carry(self.clusters.home)
+        names = ["worker-1"]
+        python = checked.inspected.executable
+        command = worker_command(ADDRESS, names, made.request, path, python, code)
+        return worker_job(made.offer.person, path, made.request, made.job.env, names, command)
+
+
+NOTHING: dict[str, Any] = {
+    "hardware": "",
+    "cost": "",
+    "rate": "",
+    "too_dear": False,
+    "start": {"kind": "unknown", "at": None, "asked": None, "why": ""},
+    "free": False,
+    "room": None,
+    "rooms": {},
+    "instead": [],
+}
+
+
+def for_workers(offer: Offer) -> dict[str, Any]:
+    """The offer as JSON, narrowed to what a worker can be; ``workers`` is limited as a field is."""
+    data = replace(offer, presets=tuple(_for_worker(offer, one) for one in offer.presets)).to_json()
+    limits = data["limits"]
+    most = limits["gpus"]["max"]
+    limits["gpus"] = {**limits["gpus"], "max": 1 if most is None else min(1, most)}
+    limits["memory"] = {**limits["memory"], "min": LEAST_MEMORY}
+    limits["workers"] = {"min": 0, "max": MAX_WORKERS}
+    data["fields"] = [field for field in data["fields"] if field["name"] not in HIDDEN]
+    return data
+
+
+def _for_worker(offer: Offer, preset: Preset) -> Preset:
+    if preset.disabled:
+        return preset
+    try:
+        worker_request(offer, {"preset": preset.name})
+    except Refused as refusal:
+        label = FIELDS[refusal.field].label if refusal.field in FIELDS else refusal.field
+        return replace(preset, disabled=f"{label}: {refusal.limit}.")
+    return preset
+
+
+def _shown(scheduler: Scheduler, job: Job) -> dict[str, Any]:
+    """How a job is submitted, and what it then runs. Its variables go another way, and are not shown."""
+    return {"submit": _lines(scheduler.shown(job)), "command": _lines(job.command)}
+
+
+def _lines(command: Any) -> str:
+    """A command as it could be typed, an option a line."""
+    lines: list[str] = []
+    after_option = False
+    for word in map(shlex.quote, command):
+        option = word.startswith("-")
+        if lines and not option and after_option:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+        after_option = option and "=" not in word
+    return " \\\n  ".join(lines)
+
+
+def _with_age(answer: Mapping[str, Any]) -> dict[str, Any]:
+    start = dict(answer["start"])
+    asked = start.pop("asked", None)
+    return {**answer, "start": {**start, "ago": None if asked is None else time.time() - asked}}
