@@ -5,11 +5,16 @@ import { ServerConnection } from '@jupyterlab/services';
 
 import type {
   Cluster,
+  FormParts,
   NoJob,
-  Offer,
+  Outlook,
   Plot,
+  Preset,
   Range,
+  Request,
+  Script,
   Session,
+  Software,
   Start
 } from './contract.ts';
 import { Refusal } from './refusal.ts';
@@ -28,8 +33,29 @@ export class Api {
     this._trans = trans;
   }
 
-  offer(): Promise<Offer> {
-    return this._ask('GET', ['offer']);
+  form(): Promise<FormParts> {
+    return this._ask('GET', ['form']);
+  }
+
+  /** The versions of a kernel, held against those of the notebook's. */
+  software(kernel: string, notebook?: string): Promise<Software> {
+    return this._ask('GET', ['kernels', kernel], undefined, { notebook });
+  }
+
+  outlook(workers: number, request: Request): Promise<Outlook> {
+    return this._ask('POST', ['form', 'outlook'], { workers, request });
+  }
+
+  script(start: Start): Promise<Script> {
+    return this._ask('POST', ['form', 'script'], start);
+  }
+
+  savePreset(name: string, request: Request): Promise<Preset> {
+    return this._ask('PUT', ['form', 'presets', name], { request });
+  }
+
+  async deletePreset(name: string): Promise<void> {
+    await this._ask('DELETE', ['form', 'presets', name]);
   }
 
   clusters(): Promise<{ clusters: Cluster[]; server_time: number }> {
@@ -53,13 +79,14 @@ export class Api {
     await this._ask('DELETE', ['clusters', id]);
   }
 
-  /** The source of the cell that connects a notebook to the cluster. */
-  async cell(id: string): Promise<string> {
-    const { source } = await this._ask<{ source: string }>('GET', [
-      'clusters',
-      id,
-      'cell'
-    ]);
+  /** The source of the cell that connects a notebook with this kernel to the cluster. */
+  async cell(id: string, kernel?: string): Promise<string> {
+    const { source } = await this._ask<{ source: string }>(
+      'GET',
+      ['clusters', id, 'cell'],
+      undefined,
+      { kernel }
+    );
     return source;
   }
 
@@ -105,13 +132,16 @@ export class Api {
   private async _ask<T>(
     method: string,
     path: string[],
-    body?: object
+    body?: object,
+    query: Record<string, string | undefined> = {}
   ): Promise<T> {
-    const url = URLExt.join(
-      this._settings.baseUrl,
-      'shopfloor/api',
-      ...path.map(encodeURIComponent)
-    );
+    const given = Object.entries(query).filter(([, value]) => value);
+    const url =
+      URLExt.join(
+        this._settings.baseUrl,
+        'shopfloor/api',
+        ...path.map(encodeURIComponent)
+      ) + URLExt.objectToQueryString(Object.fromEntries(given));
     const timeout = method === 'GET' ? ASK_TIMEOUT : ORDER_TIMEOUT;
     let response: Response;
     try {

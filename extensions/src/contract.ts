@@ -26,6 +26,8 @@ export interface Preset {
   request: Request;
   /** Why it cannot be had, or null. */
   disabled: string | null;
+  /** Whether it is the person's own, who may delete it. */
+  own?: true;
 }
 
 /** The least and the most of a field, in bytes, seconds or as a count; null: not limited. */
@@ -134,6 +136,10 @@ export interface Cluster {
   job_id: string | null;
   /** The last lines, once ended. */
   log: string | null;
+  /** The kernel in whose environment it runs; null for one of an earlier version. */
+  kernel: string | null;
+  /** That kernel's name for people. */
+  software: string | null;
 }
 
 /** One of Dask's own plots, and what people call it. */
@@ -147,6 +153,70 @@ export interface Start {
   name?: string;
   workers: number;
   request: Request;
+  /** In whose environment it runs; the usual one where it is absent. */
+  kernel?: string;
+  /** The kernel of the notebook that is to use it, where it is another one. */
+  notebook?: string;
+}
+
+/** A kernel of Python that the server has. */
+export interface Kernel {
+  name: string;
+  label: string;
+  /** The command that starts its Python. */
+  python: string;
+  /** Whether it is the usual one. */
+  default: boolean;
+  /** Why no cluster can run in it, or null. */
+  disabled: string | null;
+}
+
+/** What a kernel's environment has, held against the notebook's. */
+export interface Software {
+  kernel: string;
+  label: string;
+  versions: Record<string, string>;
+  /** Why the notebook could not use such a cluster, or null. */
+  refusal: string | null;
+  /** What else differs, in sentences. */
+  notes: string[];
+}
+
+/** What the start form is drawn from. */
+export interface FormParts {
+  offer: Offer;
+  kernels: Kernel[];
+  /** The person's own. */
+  presets: Preset[];
+}
+
+/** When a cluster's first worker would start, and what all of them cost, in the site's words. */
+export interface Outlook {
+  cost: string;
+  /** What an hour costs. */
+  rate: string;
+  /** Whether the project has less than that left. */
+  too_dear: boolean;
+  start: {
+    kind: 'now' | 'later' | 'refused' | 'unknown';
+    /** Epoch seconds, or null. */
+    at: number | null;
+    why: string;
+    /** Seconds since that was true, or null. */
+    ago: number | null;
+  };
+  /** Whether one would fit into what nobody uses. */
+  free: boolean;
+  /** How many would; null where nobody knows. */
+  room: number | null;
+  /** The same in words, by the site's presets. */
+  rooms: Record<string, string>;
+}
+
+/** The jobs that a start would submit. */
+export interface Script {
+  scheduler: string;
+  jobs: { what: 'worker' | 'cluster'; submit: string; command: string }[];
 }
 
 /** One GPU of the job; memory in bytes. */

@@ -28,10 +28,12 @@ export interface Inputs {
   workers: string;
   /** A preset's name, or `CUSTOM`. */
   preset: string;
+  /** The kernel in whose environment the workers run; empty for the server's own. */
+  kernel: string;
   fields: Record<string, string>;
 }
 
-/** Sentences to show, by field name; `name`, `workers` and `preset` are fields of the form too. */
+/** Sentences to show, by field name; `name`, `workers`, `preset` and `kernel` are fields of the form too. */
 export type Problems = Record<string, string>;
 
 /** The preset that is chosen when nobody chose. */
@@ -86,6 +88,7 @@ export function inputsFrom(offer: Offer, earlier?: Start): Inputs {
       name: '',
       workers: '2',
       preset: preset.name,
+      kernel: '',
       fields: writeFields(offer, preset.request)
     };
   }
@@ -97,6 +100,7 @@ export function inputsFrom(offer: Offer, earlier?: Start): Inputs {
     name: earlier.name ?? '',
     workers: String(earlier.workers),
     preset: same?.name ?? CUSTOM,
+    kernel: earlier.kernel ?? '',
     fields: writeFields(offer, request)
   };
 }
@@ -132,7 +136,14 @@ export function startFrom(
     return { problems };
   }
   const name = inputs.name.trim();
-  return { start: { ...(name ? { name } : {}), workers, request } };
+  return {
+    start: {
+      ...(name ? { name } : {}),
+      workers,
+      request,
+      ...(inputs.kernel ? { kernel: inputs.kernel } : {})
+    }
+  };
 }
 
 /** Where a refusal by the server belongs in the form. */
@@ -145,8 +156,12 @@ export function problemsFrom(
   const visible =
     field === 'workers' ||
     field === 'name' ||
+    field === 'kernel' ||
     (inputs.preset === CUSTOM &&
       shownFields(offer).some(one => one.name === field));
+  if (field === 'notebook') {
+    return { kernel: message };
+  }
   return { [visible && field ? field : 'preset']: message };
 }
 

@@ -23,7 +23,7 @@ import { Clusters } from './clusters.ts';
 import type { Cluster, Start } from './contract.ts';
 import { startCluster } from './dialog.tsx';
 import { examplesIcon, jobsIcon } from './icons.ts';
-import { currentNotebook, insertAndRun } from './notebook.ts';
+import { currentKernel, currentNotebook, insertAndRun } from './notebook.ts';
 import { JobsPanel } from './panel.tsx';
 import { addPlots } from './plots.ts';
 import { Refusal } from './refusal.ts';
@@ -65,14 +65,18 @@ const jobs: JupyterFrontEndPlugin<void> = {
     const startNew = (earlier?: Start) =>
       orNotify(async () => {
         shell.activateById(panel.id);
-        await startCluster(api, clusters, trans, earlier);
+        await startCluster(api, clusters, trans, {
+          earlier,
+          notebook: currentKernel(notebooks)
+        });
       });
 
     const useInNotebook = async (cluster: Cluster) => {
       clusters.setRefusal(cluster.id, null);
       try {
-        const source = await api.cell(cluster.id);
-        const notebook = await currentNotebook(notebooks, trans);
+        const kernel = currentKernel(notebooks) ?? cluster.kernel;
+        const source = await api.cell(cluster.id, kernel ?? undefined);
+        const notebook = await currentNotebook(notebooks, kernel, trans);
         if (notebook) {
           shell.activateById(notebook.id);
           await insertAndRun(notebook, source, translator);
@@ -136,11 +140,12 @@ const jobs: JupyterFrontEndPlugin<void> = {
       clusters,
       {
         startNew: () => void startNew(),
-        startAgain: ({ name, workers, request }) =>
+        startAgain: ({ name, workers, request, kernel }) =>
           void startNew({
             name,
             workers: Math.max(1, workers.wanted),
-            request
+            request,
+            ...(kernel ? { kernel } : {})
           }),
         useInNotebook,
         showPlots,

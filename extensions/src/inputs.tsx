@@ -11,12 +11,16 @@ export function Card(props: {
   name: string;
   label: string;
   text: string;
+  /** A second line, such as what is free. */
+  more?: string;
   disabled: string | null;
   checked: boolean;
+  /** For one that the person may delete: what the button says, and does. */
+  deletion?: { label: string; onDelete(): void };
   onChoose(): void;
 }): React.ReactElement {
-  const { name, label, text, disabled, checked, onChoose } = props;
-  return (
+  const { name, label, text, more, disabled, checked, deletion } = props;
+  const card = (
     <label
       className={`shopfloor-Card${checked ? ' shopfloor-mod-chosen' : ''}`}
       data-testid={`shopfloor-preset-${name}`}
@@ -28,11 +32,29 @@ export function Card(props: {
         value={name}
         checked={checked}
         disabled={disabled !== null}
-        onChange={onChoose}
+        onChange={props.onChoose}
       />
       <span className="shopfloor-Card-label">{label}</span>
       <span className="shopfloor-Card-text">{disabled ?? text}</span>
+      {more && !disabled && <span className="shopfloor-Card-text">{more}</span>}
     </label>
+  );
+  return deletion ? (
+    // Beside the label, not in it: a click on it must not choose the card.
+    <div className="shopfloor-Card-own">
+      {card}
+      <button
+        type="button"
+        className="shopfloor-Card-delete"
+        title={deletion.label}
+        aria-label={deletion.label}
+        onClick={deletion.onDelete}
+      >
+        ×
+      </button>
+    </div>
+  ) : (
+    card
   );
 }
 
@@ -55,7 +77,7 @@ function Labelled(
   const { id, label, term, help, problem, children } = props;
   return (
     <div className="shopfloor-Field">
-      <label htmlFor={`shopfloor-field-${id}`}>{label}</label>
+      <label htmlFor={inputId(id)}>{label}</label>
       {term && <span className="shopfloor-Grey"> {term}</span>}
       {children}
       {help && (
@@ -74,6 +96,11 @@ function Labelled(
   );
 }
 
+/** The id of the element that a field is typed into. */
+export function inputId(id: string): string {
+  return `shopfloor-field-${id}`;
+}
+
 function described(id: string, help?: string): string {
   return `${help ? `shopfloor-help-${id} ` : ''}shopfloor-problem-${id}`;
 }
@@ -84,7 +111,7 @@ export function TextInput(props: InputProps): React.ReactElement {
   return (
     <Labelled {...props}>
       <input
-        id={`shopfloor-field-${id}`}
+        id={inputId(id)}
         className="jp-mod-styled"
         type="text"
         inputMode={numeric ? 'numeric' : 'text'}
@@ -95,6 +122,37 @@ export function TextInput(props: InputProps): React.ReactElement {
         aria-describedby={described(id, help)}
         onChange={event => onChange(event.target.value)}
       />
+    </Labelled>
+  );
+}
+
+/** A list to choose from, with its label, help and problem. */
+export function SelectInput(
+  props: InputProps & {
+    choices: { value: string; label: string; disabled?: boolean }[];
+  }
+): React.ReactElement {
+  const { id, value, problem, help, choices, onChange } = props;
+  return (
+    <Labelled {...props}>
+      <select
+        id={inputId(id)}
+        className="jp-mod-styled"
+        value={value}
+        aria-invalid={problem !== undefined}
+        aria-describedby={described(id, help)}
+        onChange={event => onChange(event.target.value)}
+      >
+        {choices.map(choice => (
+          <option
+            key={choice.value}
+            value={choice.value}
+            disabled={choice.disabled}
+          >
+            {choice.label}
+          </option>
+        ))}
+      </select>
     </Labelled>
   );
 }
@@ -127,21 +185,11 @@ export function FieldInput(props: {
     );
   }
   return (
-    <Labelled {...shared}>
-      <select
-        id={`shopfloor-field-${field.name}`}
-        className="jp-mod-styled"
-        value={value}
-        aria-invalid={problem !== undefined}
-        aria-describedby={described(field.name, field.help)}
-        onChange={event => onChange(event.target.value)}
-      >
-        {fieldChoices(field, offer, trans).map(choice => (
-          <option key={choice.value} value={choice.value}>
-            {choice.label}
-          </option>
-        ))}
-      </select>
-    </Labelled>
+    <SelectInput
+      {...shared}
+      value={value}
+      choices={fieldChoices(field, offer, trans)}
+      onChange={onChange}
+    />
   );
 }

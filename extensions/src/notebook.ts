@@ -20,9 +20,16 @@ export interface Notebooks {
   translator: ITranslator;
 }
 
-/** The current notebook, or a new one if the person wants it; null if not. */
+/** The kernel of the current notebook: its kernelspec's name, if it has one. */
+export function currentKernel(notebooks: Notebooks): string | undefined {
+  const context = notebooks.tracker.currentWidget?.sessionContext;
+  return context?.session?.kernel?.name;
+}
+
+/** The current notebook, or a new one with this kernel if the person wants it; null if not. */
 export async function currentNotebook(
   notebooks: Notebooks,
+  kernel: string | null,
   trans: Words
 ): Promise<NotebookPanel | null> {
   const current = notebooks.tracker.currentWidget;
@@ -42,7 +49,7 @@ export async function currentNotebook(
   if (!button.accept) {
     return null;
   }
-  const kernelName = notebooks.defaultKernel();
+  const kernelName = kernel || notebooks.defaultKernel();
   const made: unknown = await notebooks.commands.execute(
     'notebook:create-new',
     { activate: true, ...(kernelName ? { kernelName } : {}) }

@@ -160,5 +160,14 @@ test("the server's refusal stands beside the field that it names, if that is on 
   assert.deepEqual(place('cpus', 'small'), ['preset']);
   assert.deepEqual(place('qos', CUSTOM), ['preset']);
   assert.deepEqual(place('workers', 'small'), ['workers']);
+  assert.deepEqual(place('kernel', 'small'), ['kernel']);
+  assert.deepEqual(place('notebook', 'small'), ['kernel']);
   assert.deepEqual(place(null, CUSTOM), ['preset']);
+});
+
+test('the kernel is sent where there is one, and comes back with an earlier cluster', () => {
+  const start = sent({ ...inputsFrom(offer), kernel: 'analysis' });
+  assert.equal(start.kernel, 'analysis');
+  assert.equal(inputsFrom(offer, start).kernel, 'analysis');
+  assert.ok(!('kernel' in sent(inputsFrom(offer))));
 });
