@@ -1,4 +1,4 @@
-"""What starting a cluster takes, checked and put together, and not yet submitted: listing.py does that, form.py shows it."""
+"""What starting a cluster takes, checked and put together: listing.py submits it, form.py shows it."""
 
 from __future__ import annotations
 
