@@ -230,6 +230,20 @@ async def test_what_outlives_its_interpreter_does_not_hold_the_answer_up_for_lon
     assert time.monotonic() - began < 6
 
 
+async def test_however_much_is_printed_only_its_end_is_kept_and_the_answer_is_found(
+    tmp_path: Path,
+) -> None:
+    noisy = write_program(
+        tmp_path / "python", f'head -c 3000000 /dev/zero; echo; exec {sys.executable} "$@"'
+    )
+    assert (await Interpreters().ask([str(noisy)], PATH)).prefix == sys.prefix
+    stream = asyncio.StreamReader()
+    stream.feed_data(b"x" * 3_000_000 + b"end")
+    stream.feed_eof()
+    kept = await inspecting._tail(stream)
+    assert len(kept) == inspecting.OUTPUT_LIMIT and kept.endswith("xend")
+
+
 async def test_an_answer_serves_until_a_package_is_installed(tmp_path: Path) -> None:
     count = tmp_path / "count"
     environment = make_environment(tmp_path / "env")

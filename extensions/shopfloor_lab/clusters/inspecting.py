@@ -107,7 +107,7 @@ class Interpreters:
         except OSError as error:
             raise NoVersions(f"{python[0]} could not be run: {error.strerror}") from error
         assert process.stdout and process.stderr
-        reading = asyncio.gather(_head(process.stdout), _head(process.stderr), process.wait())
+        reading = asyncio.gather(_tail(process.stdout), _tail(process.stderr), process.wait())
         try:
             done, _ = await asyncio.wait([reading], timeout=self.timeout)
         finally:
@@ -153,9 +153,9 @@ def _stamps(python: Sequence[str], inspected: Inspected) -> tuple[float, ...]:
     return tuple(found)
 
 
-async def _head(stream: asyncio.StreamReader) -> str:
-    """What comes first; the rest is read and thrown away, so that nobody waits in a full pipe."""
+async def _tail(stream: asyncio.StreamReader) -> str:
+    """What comes last, which is what counts; all is read, so that nobody waits in a full pipe."""
     kept = b""
     while chunk := await stream.read(OUTPUT_LIMIT):
-        kept += chunk[: OUTPUT_LIMIT - len(kept)]
+        kept = (kept + chunk)[-OUTPUT_LIMIT:]
     return kept.decode(errors="replace")
