@@ -137,6 +137,7 @@ async def test_many_jobs_cost_as_many_times_and_it_is_told_how_many_fit():
     assert (one["room"], four["room"]) == (2, 2)
     assert (one["rate"], four["rate"]) == ("1 GPU-hour per hour", "4 GPU-hours per hour")
     assert (one["too_dear"], four["too_dear"]) == (False, True)
+    assert four["cost"] == "400 of the 148 GPU-hours that vision has left"
     assert four["rooms"] == {"small": "free now"}
 
 

@@ -26,7 +26,7 @@ from tests.jobs.waiting import async_wait_until
 
 from .kernel_parts import make_environment, spec, write_program
 
-PATH = {"PATH": os.environ["PATH"], "HOME": "/home/alice", "LANG": "C.UTF-8"}
+PATH = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "LANG": "C.UTF-8"}
 TOKEN = "a-token-that-no-job-may-get"
 ANSWER = {"versions": {"python": "3.8.20", "dask": "2023.5.0"}, "prefix": "/old"}
 ANSWER |= {"executable": "/old/python", "paths": []}
