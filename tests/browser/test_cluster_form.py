@@ -31,7 +31,6 @@ cpus = 1
 memory = "1G"
 time = "2h"
 """
-PERSON = "alice"
 FIND = """async () => (await axe.run('.jp-Dialog')).violations.map(
     (one) => [one.impact, one.id, one.help, ...one.nodes.map((node) => node.html)])"""
 
@@ -40,7 +39,7 @@ FIND = """async () => (await axe.run('.jp-Dialog')).violations.map(
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     case = local_case(tmp_path_factory.mktemp("form"), SITE)
     made = tmp_path_factory.mktemp("environments")
-    data = case.home(PERSON) / ".local" / "share" / "jupyter"
+    data = case.home("alice") / ".local" / "share" / "jupyter"
     install(data, "other", spec(make_environment(made / "o", pandas="2.3.3"), label="Other"))
     unlike = make_environment(made / "u", distributed="2025.1.0")
     install(data, "unlike", spec(unlike, label="Unlike"))
@@ -49,14 +48,14 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
 
 
 @contextmanager
-def form(hub: Case, story: str) -> Iterator[tuple[Lab, Locator]]:
-    """The form, opened beside a notebook with Python 3."""
+def form(hub: Case, person: str, story: str) -> Iterator[tuple[Lab, Locator]]:
+    """The form, opened beside a notebook with Python 3; each story is another person's, for Lab restores its tabs."""
     try:
-        with window(hub, story, PERSON) as page:
+        with window(hub, story, person) as page:
             pages = HubPages(page, hub)
-            pages.sign_in(PERSON)
+            pages.sign_in(person)
             pages.choose("Small")
-            pages.wait_for_lab(PERSON)
+            pages.wait_for_lab(person)
             lab = Lab(page)
             lab.new_notebook()
             lab.jobs().panel.get_by_role("button", name="New Dask cluster").click()
@@ -64,13 +63,13 @@ def form(hub: Case, story: str) -> Iterator[tuple[Lab, Locator]]:
             expect(dialog).to_be_visible()
             yield lab, dialog
     finally:
-        hub.hub.stop_server(PERSON)
+        hub.hub.stop_server(person)
         hub.cancel_all()
         hub.wait_no_jobs()
 
 
 def test_a_cluster_is_asked_for_with_all_that_there_is_to_know(hub: Case):
-    with form(hub, "cluster-form") as (lab, dialog):
+    with form(hub, "alice", "cluster-form") as (lab, dialog):
         page = lab.page
         software = dialog.get_by_test_id("shopfloor-software")
         expect(software).to_contain_text(re.compile(r"Python 3\.\d+\.\d+, dask 20\d\d"))
@@ -113,7 +112,7 @@ def test_a_cluster_is_asked_for_with_all_that_there_is_to_know(hub: Case):
 
 
 def test_a_preset_of_ones_own_is_saved_by_keyboard_chosen_and_deleted(hub: Case):
-    with form(hub, "cluster-presets") as (lab, dialog):
+    with form(hub, "bob", "cluster-presets") as (lab, dialog):
         keyboard = lab.page.keyboard
         dialog.get_by_test_id("shopfloor-preset-custom").click()
         dialog.get_by_label(re.compile("^Memory")).fill("1500 MB")
@@ -127,7 +126,7 @@ def test_a_preset_of_ones_own_is_saved_by_keyboard_chosen_and_deleted(hub: Case)
         keyboard.press("Enter")
         card = dialog.get_by_test_id("shopfloor-preset-own:Bigger")
         expect(card.get_by_role("radio")).to_be_checked()
-        expect(card).to_contain_text("1 CPU, 1500 MB for 2 h")
+        expect(card).to_contain_text("1 CPU, 1.5 GB for 2 h")
         delete = dialog.get_by_role("button", name="Delete the preset “Bigger”")
         delete.focus()
         keyboard.press("Enter")

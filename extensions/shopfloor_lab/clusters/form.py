@@ -33,7 +33,7 @@ from .presets import Presets
 OUTLOOK_WITHIN = 8.0  # seconds; the hub itself waits some for its scheduler
 KEPT = 50  # outlooks, for when there is no newer one
 HIDDEN = ("nodes", "environment")  # a worker has one node, and the software is that of a kernel
-ADDRESS = "tls://ADDRESS-OF-THE-CONTROLLER"
+ADDRESS = "tls://ADDRESS-OF-THE-CLUSTER"
 
 
 class Form:
