@@ -253,6 +253,10 @@ export class StartForm extends ReactWidget {
       await change();
       this._ask();
       this._forget('presetName');
+      // What had the focus is gone, and without it keys no longer reach the dialog.
+      requestAnimationFrame(() =>
+        this.node.querySelector<HTMLElement>('input:checked')?.focus()
+      );
     } catch (error) {
       if (!(error instanceof Refusal)) {
         throw error;
