@@ -49,6 +49,10 @@ class Hub:
             raise NoHub("its answer is of another version")
         return data
 
+    async def delete(self, path: str, within: float) -> None:
+        """Take back what is there, ``within`` seconds. Raises NoHub."""
+        await self._ask(path, within, method="DELETE")
+
     async def _ask(
         self, path: str, within: float, etag: str = "", **options: Any
     ) -> tuple[dict[str, Any] | None, str]:
@@ -68,7 +72,7 @@ class Hub:
                 **options,
             )
             answer = await AsyncHTTPClient().fetch(request)
-            data = json.loads(answer.body)
+            data = json.loads(answer.body or "{}")
         except HTTPClientError as error:
             if error.code == NOT_MODIFIED:
                 return None, etag

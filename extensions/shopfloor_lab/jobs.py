@@ -21,7 +21,7 @@ class HubJobs:
 
     def __init__(self, hub: Hub, scheduler: Scheduler):
         self.hub, self.scheduler = hub, scheduler
-        self._etag = ""
+        self._etag = self._trouble = ""
         self._away_since: float | None = None
         self._own_look_at = float("-inf")
 
@@ -34,10 +34,12 @@ class HubJobs:
         except NoHub as error:
             return await self._without(error)
         self._away_since = None
+        if data is not None:
+            self._trouble = data["health"]["trouble"]
+        if self._trouble:
+            raise Unreachable(self._trouble)
         if data is None:
             raise NothingNew
-        if trouble := data["health"]["trouble"]:
-            raise Unreachable(trouble)
         try:
             return [Seen.from_json(one) for one in data["jobs"]]
         except (KeyError, TypeError, ValueError) as error:

@@ -79,6 +79,7 @@ class View:
         self._looking: asyncio.Task[None] | None = None
         self._running: asyncio.Task[None] | None = None
         self._hurry_until = float("-inf")
+        self._awaited_until = float("-inf")
         self._wake = asyncio.Event()
         self._ticked = asyncio.Event()
 
@@ -155,6 +156,13 @@ class View:
         self._hurry_until = max(self._hurry_until, time.monotonic() + seconds)
         self._wake.set()
 
+    def await_news(self, seconds: float = 60.0) -> None:
+        """Look at the usual pace for so long: somebody elsewhere reads :meth:`jobs`, about jobs not asked for here."""
+        now = time.monotonic()
+        if now >= self._awaited_until and not self._asked:
+            self._wake.set()  # it was resting
+        self._awaited_until = max(self._awaited_until, now + seconds)
+
     # Looking
 
     @property
@@ -179,8 +187,9 @@ class View:
                     await asyncio.wait_for(self._wake.wait(), left)
 
     def _interval(self, took: float) -> float:
-        hurried = time.monotonic() < self._hurry_until
-        return self.pace.interval(took, hurried, wanted=bool(self._asked))
+        now = time.monotonic()
+        wanted = bool(self._asked) or now < self._awaited_until
+        return self.pace.interval(took, now < self._hurry_until, wanted)
 
     async def _fresh(self, max_age: float | None) -> None:
         if max_age is None:

@@ -123,7 +123,16 @@ class Authorities:
         Its one name is the job's tag, for nobody knows on which node the job will run, and an address there would
         be that of the neighbours, too. Raises OSError or DamagedError.
         """
-        certificate, key = self._signer(SERVERS).issue(tag, BOTH, seconds, (tag,))
+        return self._pair_for(tag, BOTH, seconds)
+
+    def for_client(self, tag: str, seconds: float) -> dict[str, str]:
+        """As :meth:`for_server`, for a job that asks the hub and serves nobody."""
+        return self._pair_for(tag, CLIENT, seconds)
+
+    def _pair_for(
+        self, tag: str, purposes: Sequence[x509.ObjectIdentifier], seconds: float
+    ) -> dict[str, str]:
+        certificate, key = self._signer(SERVERS).issue(tag, purposes, seconds, (tag,))
         return {
             "JUPYTERHUB_SSL_KEYFILE": key,
             "JUPYTERHUB_SSL_CERTFILE": certificate,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,18 @@ class Encryption:
 
     async def for_job(self, tag: str, time: int) -> dict[str, str]:
         """What the server of a new job with this time limit (seconds) gets. Raises SubmitRefused."""
-        seconds = QUEUE + time + SLACK
+        return await self._made(self.authorities.for_server, tag, time)
+
+    async def for_client(self, tag: str, time: int) -> dict[str, str]:
+        """What a job of a person's that only asks the hub gets. Raises SubmitRefused."""
+        return await self._made(self.authorities.for_client, tag, time)
+
+    @staticmethod
+    async def _made(
+        make: Callable[[str, float], dict[str, str]], tag: str, time: int
+    ) -> dict[str, str]:
         try:
-            return await asyncio.to_thread(self.authorities.for_server, tag, seconds)
+            return await asyncio.to_thread(make, tag, QUEUE + time + SLACK)
         except (OSError, DamagedError) as error:
             raise SubmitRefused(
                 f"the hub cannot make a certificate for it ({error}): ask your administrator"

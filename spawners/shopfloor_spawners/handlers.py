@@ -13,7 +13,7 @@ from jupyterhub.apihandlers.users import UserServerAPIHandler
 from jupyterhub.scopes import needs_scope
 from tornado import web
 
-from . import jobs_handler
+from . import access_handler, jobs_handler
 from .options import check_options
 from .resume import RESUMED_TAG, tag_of
 
@@ -131,7 +131,7 @@ class CheckedServerHandler(UserServerAPIHandler):
 
 def register() -> None:
     """Put our routes in place, once, and take batchspawner's away, which trusts whatever a job posts."""
-    ours = [(r"/api/shopfloor/arrival", ArrivalHandler), jobs_handler.ROUTE]
+    ours = [(r"/api/shopfloor/arrival", ArrivalHandler), jobs_handler.ROUTE, access_handler.ROUTE]
     taken = {r"/api/batchspawner", *(path for path, _ in ours)}
     routes = [
         (path, CheckedServerHandler if handler is UserServerAPIHandler else handler, *rest)

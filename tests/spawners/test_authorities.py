@@ -25,6 +25,8 @@ from shopfloor_spawners.encrypted import QUEUE, SLACK, Encryption
 
 from tests.spawners.handshakes import ALICE, BOB, files_of, server_files, shake_hands
 
+CLUSTER = "shopfloor-cluster-0123456789abcdef"
+
 HUB_ADDRESS = "10.1.2.3"
 
 
@@ -143,6 +145,22 @@ async def test_a_servers_pair_names_its_job_alone_and_outlives_it(made: Authorit
     assert QUEUE + 8 * 3600 + SLACK - 60 < left <= QUEUE + 8 * 3600 + SLACK
     assert certificate.not_valid_before_utc < now - datetime.timedelta(minutes=50)
     assert "PRIVATE KEY" not in files["JUPYTERHUB_SSL_CLIENT_CA"]
+
+
+async def test_a_clusters_pair_asks_the_hub_and_serves_nobody(made: Authorities):
+    files = await Encryption(made.directory).for_client(CLUSTER, 3600)
+    for name, text in files.items():
+        (made.directory / name).write_text(text)
+    names = ("KEYFILE", "CERTFILE", "CLIENT_CA")
+    pair = [str(made.directory / f"JUPYTERHUB_SSL_{name}") for name in names]
+    hub = server_context(
+        made.key("hub-internal"), made.certificate("hub-internal"), made.certificate(SERVERS)
+    )
+    shake_hands(client_context(*pair), hub, "127.0.0.1")
+    own = files_of(made, "hub-internal")[:2]
+    with pytest.raises(ssl.SSLError):
+        calling = named_context(*own, made.certificate(SERVERS), CLUSTER)
+        shake_hands(calling, server_context(*pair), "ignored")
 
 
 # Who takes whom

@@ -1,7 +1,8 @@
 """Our own code as a cluster takes it along into another environment, so that only public packages are needed there.
 
-A folder under the person's home that holds nothing but shopfloor_jobs and shopfloor_lab.clusters, first on the
-path of modules: Lab and controller are then of one version, and nothing else of Lab's environment gets in.
+A folder under the person's home that holds nothing but shopfloor_jobs, shopfloor_lab.clusters and what these ask the
+hub with, first on the path of modules: Lab and controller are then of one version, and nothing else of Lab's
+environment gets in.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 import shopfloor_jobs
 
 OURS = Path(__file__).parents[1]
+BESIDE = ("__init__.py", "hub.py", "jobs.py")  # of shopfloor_lab's own modules
 FOLDER = Path(".local", "share", "shopfloor", "code")
 
 
@@ -24,7 +26,7 @@ def code() -> dict[str, bytes]:
     """What is carried, by path below the folder; it uses the standard library, itself and :data:`versions.NEEDED`."""
     jobs = Path(shopfloor_jobs.__file__).parent
     files = [(path, Path(jobs.name, path.name)) for path in jobs.glob("*.py")]
-    files += [(path, Path(OURS.name, path.name)) for path in [OURS / "__init__.py"]]
+    files += [(path, Path(OURS.name, path.name)) for path in map(OURS.joinpath, BESIDE)]
     clusters = Path(__file__).parent
     files += [(path, Path(OURS.name, clusters.name, path.name)) for path in clusters.glob("*.py")]
     return {str(place): path.read_bytes() for path, place in sorted(files)}

@@ -24,6 +24,9 @@ from shopfloor_jobs.directory import home_words
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import Scheduler, Unreachable, scheduler_from
 
+from shopfloor_lab.hub import Hub, NoHub
+from shopfloor_lab.jobs import HubJobs
+
 from .adapting import Adapting
 from .connection import TLS, WORKERS, Connection, Ended, Plan, check_workers, remove_secrets
 from .environment import job_environment
@@ -55,7 +58,7 @@ class Controller:
         if plan is None or job is None:
             raise SystemExit(f"{path}: there is no plan of a cluster here")
         self.path, self.plan, self.owner = path, plan, str(job["owner"])
-        self.environment = environment
+        self.environment, self.hub = environment, Hub(environment)
         self.scheduler = scheduler_from(plan.scheduler)
         self.ends = (
             float(environment["SHOPFLOOR_ENDS"]) if "SHOPFLOOR_ENDS" in environment else None
@@ -92,6 +95,7 @@ class Controller:
             own_security(self.path / TLS),
             await self._host(),
             self.ends,
+            HubJobs(self.hub, self.scheduler) if self.hub else None,
         )
         keeping = pages = None
         try:
@@ -128,7 +132,7 @@ class Controller:
             keeping.cancel()
             await asyncio.wait({keeping})
         closing = [pages.close()] if pages else []
-        for what in (*closing, workers.cancel_all(), workers.close()):
+        for what in (*closing, workers.cancel_all(), workers.close(), self._give_back()):
             try:
                 await asyncio.wait_for(what, PATIENCE)
             except asyncio.TimeoutError:
@@ -138,6 +142,12 @@ class Controller:
         if workers.launch.at_rest:
             (self.path / WORKERS).unlink(missing_ok=True)
         self._leave_cause()
+
+    async def _give_back(self) -> None:
+        """End the token that the hub was asked with; one that is left behind ends by itself."""
+        if self.hub:
+            with contextlib.suppress(NoHub):
+                await self.hub.delete("access", PATIENCE)
 
     def _leave_cause(self) -> None:
         if self.cause:

@@ -9,7 +9,8 @@ from typing import Any
 
 from shopfloor_jobs import directory
 from shopfloor_jobs.job import Seen
-from shopfloor_jobs.scheduler import SchedulerError
+from shopfloor_jobs.scheduler import NothingNew, SchedulerError
+from shopfloor_jobs.view import Source
 
 from .launch import Launch, Place
 
@@ -20,20 +21,26 @@ _NOTHING: Mapping[str, Any] = {}
 class Known:
     """The last look at the workers' jobs, with their records as they were then; nothing here is asked for twice.
 
-    ``silence`` is why the scheduler said nothing at the last look, in words, else empty.
+    ``source`` is who is asked, the scheduler itself unless another is given; ``silence`` is why it said nothing at the
+    last look, in words, else empty.
     """
 
-    def __init__(self, launch: Launch):
-        self.launch, self.silence = launch, ""
+    def __init__(self, launch: Launch, source: Source | None = None):
+        self.launch, self.source, self.silence = launch, source or launch.scheduler, ""
         self._seen: dict[tuple[str, int], Seen] = {}
         self._starts: dict[tuple[str, int], Mapping[str, Any]] = {}
         self._exits: dict[tuple[str, int], Mapping[str, Any]] = {}
 
-    async def look(self, places: Iterable[Place]) -> None:
-        """Ask the scheduler for our workers' jobs; not knowing changes nothing."""
+    async def look(self, places: Iterable[Place], source: Source | None = None) -> None:
+        """Ask for our workers' jobs; not knowing changes nothing. ``source`` is who is asked this time."""
+        places = list(places)
         try:
             await self.launch.cancel_owed()
-            seen = await self.launch.scheduler.look()
+            seen = await (source or self.source).look()
+        except NothingNew:
+            self.silence = ""
+            await asyncio.to_thread(self._read_records, places)
+            return
         except SchedulerError as error:
             self.silence = f"The scheduler does not answer: {error}"
             return
@@ -43,7 +50,6 @@ class Known:
             (job.tag, job.index): job for job in seen if job.tag in ours and job.owner == owner
         }
         self._seen.update(found)
-        places = list(places)
         meant = {(place.tag, place.index): place for place in places}
         for key, job in found.items():
             if not job.alive or self.launch.sends(job.tag):

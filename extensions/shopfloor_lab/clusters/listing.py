@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,11 +18,12 @@ from typing import Any
 
 from shopfloor_jobs import directory
 from shopfloor_jobs.fields import Refused
+from shopfloor_jobs.job import Job
 from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused, Unreachable, scheduler_from
 from shopfloor_jobs.view import View
 
-from shopfloor_lab.hub import Hub
+from shopfloor_lab.hub import Hub, NoHub
 from shopfloor_lab.jobs import HubJobs
 from shopfloor_lab.offer import NoOffer
 
@@ -44,8 +46,11 @@ from .kernels import Kernels
 from .planning import Planner
 from .remote import NoAnswer, Remote
 
+log = logging.getLogger("shopfloor.clusters")
+
 FRESH = 2.0  # seconds for which one look at the scheduler serves
 STOPPING = 5.0  # seconds that stopping is waited for before it is answered
+ACCESS_WITHIN = 5.0  # seconds that the hub may take to say what a cluster asks it with
 PAGES_OPEN = 15.0  # seconds that a cluster may take to open its plots: its node may be busy
 
 
@@ -103,6 +108,7 @@ class Clusters:
         except OSError as error:
             raise SubmitRefused(directory.home_words(error, self.home)) from error
         try:
+            job = await self._with_access(job)
             await self._view_of(made.offer).scheduler.submit(job)
         except Unreachable:
             raise  # it may have been submitted all the same: the list will tell
@@ -110,6 +116,25 @@ class Clusters:
             await asyncio.to_thread(shutil.rmtree, path, True)
             raise
         return {**await self.one(job.tag, max_age=0), "notes": list(made.checked.notes)}
+
+    async def _with_access(self, job: Job) -> Job:
+        """The job with what it asks the hub with; without a hub that gives it, it asks the scheduler itself."""
+        if not self.hub:
+            return job
+        try:
+            access = await self.hub.post(
+                "access", {"tag": job.tag, "time": job.request.time}, ACCESS_WITHIN
+            )
+            token, files = str(access["token"]), dict(access["files"])
+        except (NoHub, KeyError, TypeError, ValueError) as error:
+            log.warning("Cluster %s asks the scheduler itself, not the hub: %s", job.title, error)
+            return job
+        return replace(
+            job,
+            env={**job.env, "JUPYTERHUB_API_URL": self.hub.url},
+            secrets={**job.secrets, "JUPYTERHUB_API_TOKEN": token},
+            files={**job.files, **files},
+        )
 
     async def scale(self, cluster: str, workers: Any) -> dict[str, Any]:
         """Raises Refused, LookupError, Conflict (it does not run) or NoAnswer."""

@@ -18,6 +18,7 @@ import dask
 from dask_jobqueue.core import JobQueueCluster
 from distributed.deploy.cluster import Cluster
 from distributed.security import Security
+from shopfloor_jobs.view import Source
 
 from .adapting import Adapting
 from .command import memory_limit
@@ -31,8 +32,10 @@ from .replacing import Replacing
 from .rows import OVER, Dask, Facts, cause_of, row, state_of
 from .silent import Scheduler
 
-# Seconds between looks at the scheduler while a worker is not connected, by how long that has been so.
-PAUSES = ((20, 1.0), (120, 5.0), (float("inf"), 15.0))
+# Seconds between looks while a worker is not connected, by how long that has been so: at the scheduler itself, and
+# at the hub, whose answer costs next to nothing while nothing changes.
+PAUSES = ((20, 1.0), (120, 5.0), (float("inf"), 8.0))
+PAUSES_OF_HUB = ((20, 1.0), (float("inf"), 2.0))
 SIGNING_OFF = 3.0  # seconds in which cancelled workers leave the scheduler
 LEAVING = 0.3  # seconds between looks while workers leave
 CALM = 60.0  # seconds between looks while all are connected
@@ -63,13 +66,21 @@ SETTINGS = {
 class Workers(JobQueueCluster):
     """A dask scheduler listening on ``host`` with TLS only, and its workers.
 
-    ``wanted`` is how many workers there shall be, ``ends`` when the cluster itself does (epoch seconds, None if it
-    has no end). Make it in a running loop, and await it.
+    ``hub`` is asked for their jobs, where there is one, else the scheduler. ``wanted`` is how many workers there
+    shall be, ``ends`` when the cluster itself does (epoch seconds, None if it has no end). Make it in a running loop,
+    and await it.
     """
 
     job_cls = WorkerJob
 
-    def __init__(self, launch: Launch, security: Security, host: str, ends: float | None = None):
+    def __init__(
+        self,
+        launch: Launch,
+        security: Security,
+        host: str,
+        ends: float | None = None,
+        hub: Source | None = None,
+    ):
         dask.config.update_defaults({"jobqueue": {WorkerJob.config_name: SETTINGS}})
         # The scheduler makes an empty folder for itself, by default in the node's /tmp.
         dask.config.set(temporary_directory=str(launch.directory / SCRATCH))
@@ -88,7 +99,7 @@ class Workers(JobQueueCluster):
         self._changed = asyncio.Event()
         launch.told = self._changed.set
         self.replacing = Replacing()
-        self.known = Known(launch)
+        self.known, self._pauses = Known(launch, hub), PAUSES_OF_HUB if hub else PAUSES
         self._stuck = ""
         self._over: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._tries: dict[str, int] = {}
@@ -156,7 +167,7 @@ class Workers(JobQueueCluster):
         """Wait until the workers' jobs ended, but not longer; signalling a worker that closes delays it by 8 s."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            await self._look()
+            await self.known.look(self._places(), self.launch.scheduler)
             if all(self._ending(job) is not None for job in self.workers.values()):
                 return
             await asyncio.sleep(LEAVING)
@@ -310,7 +321,7 @@ class Workers(JobQueueCluster):
         now = time.monotonic()
         self._unsettled_since = self._unsettled_since or now
         waited = now - self._unsettled_since
-        return next(pause for limit, pause in PAUSES if waited < limit)
+        return next(pause for limit, pause in self._pauses if waited < limit)
 
     def _connected(self) -> dict[str, Any]:
         return {worker.name: worker for worker in self.scheduler.workers.values()}

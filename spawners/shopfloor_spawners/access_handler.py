@@ -1,0 +1,69 @@
+"""POST /hub/api/shopfloor/access: what a person's Dask cluster asks the hub with, for as long as it may last.
+
+A server's own token ends with the server, and its certificate is also that of its pages; a cluster outlives both.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from jupyterhub.apihandlers import APIHandler
+from jupyterhub.user import User
+from shopfloor_jobs.scheduler import SubmitRefused
+from tornado import web
+
+from .encrypted import QUEUE, SLACK
+
+TAG = re.compile(r"shopfloor-cluster-[0-9a-f]{16}")  # never a server's, whose name others trust
+LONGEST = 366 * 24 * 3600  # seconds
+
+
+class AccessHandler(APIHandler):
+    """``{"tag": "shopfloor-cluster-…", "time": seconds}`` → ``{"token", "files"}``.
+
+    The token has no scope: it opens what the hub tells every token of the person's (their jobs), and nothing of
+    JupyterHub's own API. ``files`` are a client's certificate and key by JupyterHub's names for them; none where
+    the hub is not encrypted. DELETE, shown the token, ends it.
+    """
+
+    async def post(self) -> None:
+        person = self.current_user
+        if not isinstance(person, User):
+            raise web.HTTPError(403, "access is given to the person who shows a token of theirs")
+        if not self.expanded_scopes:
+            raise web.HTTPError(403, "this token is a cluster's, and gives no other access")
+        tag, seconds = _checked(self.get_json_body())
+        encryption = person.spawner.encryption
+        try:
+            files = await encryption.for_client(tag, seconds) if encryption else {}
+        except SubmitRefused as error:
+            raise web.HTTPError(503, str(error)) from error
+        token = person.orm_user.new_api_token(
+            note=f"Dask cluster {tag}", scopes=[], expires_in=QUEUE + seconds + SLACK
+        )
+        self.set_status(201)
+        self.finish(json.dumps({"token": token, "files": files}))
+
+    async def delete(self) -> None:
+        token = self.get_token()
+        if token is None or not TAG.search(token.note or "") or token.scopes:
+            raise web.HTTPError(403, "this is not the token of a cluster")
+        self.db.delete(token)
+        self.db.commit()
+        self.set_status(204)
+
+
+def _checked(body: Any) -> tuple[str, int]:
+    if not isinstance(body, dict):
+        raise web.HTTPError(400, "body: an object with tag and time")
+    tag, seconds = body.get("tag"), body.get("time")
+    if not isinstance(tag, str) or not TAG.fullmatch(tag):
+        raise web.HTTPError(400, "tag: shopfloor-cluster- and 16 hexadecimal digits")
+    if type(seconds) is not int or not 0 < seconds <= LONGEST:
+        raise web.HTTPError(400, f"time: a whole number of seconds from 1 to {LONGEST}")
+    return tag, seconds
+
+
+ROUTE = (r"/api/shopfloor/access", AccessHandler)
