@@ -74,6 +74,11 @@ export class Api {
     return this._ask('PATCH', ['clusters', id], { adapt });
   }
 
+  /** Says that a cluster is wanted, though it computes nothing. */
+  keepCluster(id: string): Promise<Cluster> {
+    return this._ask('PATCH', ['clusters', id], { keep: true });
+  }
+
   /** Stops a living cluster; takes an ended one off the list. */
   async remove(id: string): Promise<void> {
     await this._ask('DELETE', ['clusters', id]);

@@ -15,7 +15,7 @@ const MAX_INTERVAL = 30_000;
 /** The part of the server's API that the list needs. */
 export type ClusterApi = Pick<
   Api,
-  'clusters' | 'start' | 'scale' | 'adapt' | 'remove'
+  'clusters' | 'start' | 'scale' | 'adapt' | 'keepCluster' | 'remove'
 >;
 
 export class Clusters implements IDisposable {
@@ -147,13 +147,13 @@ export class Clusters implements IDisposable {
   }
 
   /** Lets a cluster have as many workers as there is work for. */
-  async adapt(cluster: Cluster, range: Range): Promise<void> {
-    this.setRefusal(cluster.id, null);
-    try {
-      this._put(await this._order(() => this._api.adapt(cluster.id, range)));
-    } catch (error) {
-      this._note(cluster.id, error);
-    }
+  adapt(cluster: Cluster, range: Range): Promise<void> {
+    return this._change(cluster.id, () => this._api.adapt(cluster.id, range));
+  }
+
+  /** Lets a cluster live that computes nothing. */
+  keep(cluster: Cluster): Promise<void> {
+    return this._change(cluster.id, () => this._api.keepCluster(cluster.id));
   }
 
   /** Asks anew for workers that were given up, as many as before. */
@@ -176,6 +176,18 @@ export class Clusters implements IDisposable {
       this._note(id, error);
     }
     await this.refresh();
+  }
+
+  private async _change(
+    id: string,
+    order: () => Promise<Cluster>
+  ): Promise<void> {
+    this.setRefusal(id, null);
+    try {
+      this._put(await this._order(order));
+    } catch (error) {
+      this._note(id, error);
+    }
   }
 
   private _note(id: string, error: unknown): void {

@@ -131,6 +131,8 @@ export interface Cluster {
     memory: number;
     erred: number;
   };
+  /** The rule that ends it for want of work: after so many seconds; `ends` is null while it is not warned. */
+  idle: { after: number; ends: number | null } | null;
   /** What each worker was asked with. */
   request: Request;
   job_id: string | null;

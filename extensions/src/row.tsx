@@ -6,6 +6,7 @@ import React, { useCallback, useState } from 'react';
 import type { Clusters } from './clusters.ts';
 import type { Cluster } from './contract.ts';
 import type { Actions } from './panel.tsx';
+import { IdleNotice } from './idleNotice.tsx';
 import { showClock, showShare } from './quantity.ts';
 import { Scale } from './scale.tsx';
 import {
@@ -101,6 +102,7 @@ function Living(props: RowProps): React.ReactElement {
   };
   return (
     <>
+      <IdleNotice {...props} />
       <Scale {...props} />
       <Workers {...props} />
       <Memory {...props} />

@@ -52,6 +52,22 @@ export function timeLeft(
     : trans.__('%1 left', showSeconds(left - (left % 60)));
 }
 
+/** That a cluster is about to end for want of work, or null. */
+export function idleLine(
+  cluster: Cluster,
+  trans: Words,
+  clock: (time: number) => string
+): string | null {
+  const { idle } = cluster;
+  if (!idle?.ends || cluster.state !== 'running') {
+    return null;
+  }
+  return trans.__(
+    'It computes nothing, and ends at %1 unless it does. Results that it only holds are lost then.',
+    clock(idle.ends)
+  );
+}
+
 /** All workers in one line: `2 connected, 1 waiting: all GPUs are busy`. */
 export function workersLine(cluster: Cluster, trans: Words): string {
   const { wanted, connected, rows } = cluster.workers;

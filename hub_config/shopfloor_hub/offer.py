@@ -9,11 +9,12 @@ from typing import Any
 
 from shopfloor_jobs.accounts import Accounts
 from shopfloor_jobs.fields import Refused
-from shopfloor_jobs.offer import CHOSEN, LIMITED, Choice, Offer, Partition, Preset
+from shopfloor_jobs.offer import CHOSEN, LIMITED, Choice, ClusterTerms, Offer, Partition, Preset
 from shopfloor_jobs.request import FIELDS, Request
 from shopfloor_jobs.scheduler import Description, PartitionInfo
 
 from . import environments
+from .server_environment import cluster_idle_rule
 from .site import Site
 
 SMALL_MEMORY = 2 * 1024**3  # bytes
@@ -36,6 +37,9 @@ def build(
             **_named_in_presets(site),
             **_accounts_of(accounts, person),
         },
+        clusters=ClusterTerms(
+            site.clusters.workers, site.clusters.at_once, cluster_idle_rule(site)
+        ),
     )
     presets = _site_presets(site, offer) if site.presets else _usual_presets(offer)
     return replace(

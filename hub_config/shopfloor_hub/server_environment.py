@@ -63,13 +63,24 @@ def idle_of(site: Site) -> dict[str, Callable[[Any], str]]:
 
 def idle_rule(site: Site, preset: str) -> idle.Rule:
     """The rule for a server that was started with this preset, or with values of its own (``""``)."""
-    after = site.idle.after
-    if after is None:
-        after = IDLE_ON_SLURM if site.scheduler.type == "slurm" else 0
+    after = usual_idle(site)
     for one in site.presets:
         if one.name == preset and one.idle is not None:
             after = one.idle
     return idle.Rule(float(after), float(site.idle.warning))
+
+
+def cluster_idle_rule(site: Site) -> idle.Rule:
+    """The rule for Dask clusters."""
+    after = usual_idle(site) if site.clusters.idle is None else site.clusters.idle
+    return idle.Rule(float(after), float(site.idle.warning))
+
+
+def usual_idle(site: Site) -> int:
+    """Seconds without work after which something ends that has no rule of its own."""
+    if site.idle.after is not None:
+        return site.idle.after
+    return IDLE_ON_SLURM if site.scheduler.type == "slurm" else 0
 
 
 def preset_of(spawner: Any) -> str:

@@ -13,6 +13,7 @@ from shopfloor_jobs.fields import Refused, nearest, shorten
 from .site_lines import Key, key_lines, line_of
 from .site_tables import (
     About,
+    Clusters,
     Environment,
     Group,
     Hub,
@@ -63,6 +64,10 @@ class Site(Table):
         description="The site's own limits. People can call sbatch themselves: what must hold is set in Slurm.",
     )
     idle: Idle = Field(Idle(), description="When a server is ended for want of work.")
+    clusters: Clusters = Field(
+        Clusters(),
+        description="Dask clusters. People can call sbatch themselves: what must hold is set in Slurm.",
+    )
     presets: list[Preset] = Field(
         [],
         description="What one click starts; the first that can be had is the default."

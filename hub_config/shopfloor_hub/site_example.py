@@ -36,6 +36,7 @@ SAMPLES = {
     "presets.idle": "30m",
     "idle.after": "2h",
     "idle.warning": "10m",
+    "clusters.idle": "1h",
     "presets.account": "physics",
     "partitions.name": "gpu",
     "partitions.label": "GPU nodes",

@@ -229,6 +229,18 @@ class Idle(Table):
     )
 
 
+class Clusters(Table):
+    workers: int = Field(64, ge=1, le=1000, description="Most workers of one Dask cluster.")
+    at_once: int = Field(
+        5, ge=1, description="Dask clusters that one person may have at the same time."
+    )
+    idle: Seconds | None = Field(
+        None,
+        description="A Dask cluster that computed nothing for this time is ended, after a warning as in `[idle]`; 0:"
+        " never. Results that it only holds are not work. When absent: as `after` in `[idle]`.",
+    )
+
+
 class _PresetBase(Table):
     name: PresetName = Field(description="Short name, as it stands in links: `?preset=gpu`.")
     label: str = Field("", description="What people read: “One GPU”.")

@@ -38,6 +38,9 @@ class Rule:
         """Why a job ended that it ended, as it stands in the exit record."""
         return f"ended after {show_seconds(int(self.after))} without work"
 
+    def to_json(self) -> dict[str, float]:
+        return {"after": self.after, "warning": self.warning}
+
     def to_environment(self) -> dict[str, str]:
         return {AFTER: f"{self.after:g}", WARNING: f"{self.warning:g}"}
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .fields import Refused, nearest
+from .idle import Rule
 from .request import FIELDS, Request, parse_fields
 
 LIMITED = tuple(name for name, row in FIELDS.items() if row.type != "choice")
@@ -69,6 +70,23 @@ class Partition:
 
 
 @dataclass(frozen=True)
+class ClusterTerms:
+    """What holds for Dask clusters: the most ``workers`` of one, how many a person may have ``at_once``, and when one
+    that computes nothing ends."""
+
+    workers: int = 64
+    at_once: int = 5
+    idle: Rule = field(default_factory=Rule)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"workers": self.workers, "at_once": self.at_once, "idle": self.idle.to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ClusterTerms:
+        return cls(data["workers"], data["at_once"], Rule(**data["idle"]))
+
+
+@dataclass(frozen=True)
 class Offer:
     """What ``person`` may ask for.
 
@@ -86,6 +104,7 @@ class Offer:
     presets: tuple[Preset, ...]
     limits: Mapping[str, int] = field(default_factory=dict)
     choices: Mapping[str, tuple[Choice, ...]] = field(default_factory=dict)
+    clusters: ClusterTerms = field(default_factory=ClusterTerms)
 
     @property
     def default_preset(self) -> Preset:
@@ -209,6 +228,7 @@ class Offer:
             },
             "site_limits": dict(self.limits),
             "choices": choices,
+            "clusters": self.clusters.to_json(),
         }
 
     @classmethod
@@ -229,6 +249,10 @@ class Offer:
                 for name, choices in data["choices"].items()
                 if name not in ("partition", "gpu_type")
             },
+            # A hub of an earlier version says nothing of clusters.
+            clusters=ClusterTerms.from_json(data["clusters"])
+            if "clusters" in data
+            else ClusterTerms(),
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from shopfloor_hub.server_environment import idle_of, idle_rule, preset_of
+from shopfloor_hub.server_environment import cluster_idle_rule, idle_of, idle_rule, preset_of
 from shopfloor_hub.site import Site, SiteError, parse
 from shopfloor_jobs.idle import Rule
 from shopfloor_jobs.offer import Offer, Preset
@@ -40,6 +40,20 @@ def test_servers_on_slurm_end_after_two_hours_without_work_unless_the_site_says_
     text, after
 ):
     assert idle_rule(parse(text), "") == Rule(after, 600)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("", Rule(0, 600)),
+        (SLURM, Rule(7200, 600)),
+        (SLURM + "[idle]\nafter = '1h'\nwarning = '5m'", Rule(3600, 300)),
+        (SLURM + "[clusters]\nidle = '30m'", Rule(1800, 600)),
+        (SLURM + "[clusters]\nidle = 0", Rule(0, 600)),
+    ],
+)
+def test_dask_clusters_have_the_usual_rule_unless_the_site_has_another_for_them(text, rule):
+    assert cluster_idle_rule(parse(text)) == rule
 
 
 @pytest.mark.parametrize(

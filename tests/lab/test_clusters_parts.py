@@ -21,7 +21,7 @@ from shopfloor_lab.clusters import security, state
 from shopfloor_lab.clusters.client import choose
 from shopfloor_lab.clusters.command import memory_limit, worker_command
 from shopfloor_lab.clusters.connection import (
-    MAX_WORKERS,
+    MOST_WORKERS,
     Connection,
     Ended,
     Plan,
@@ -133,7 +133,7 @@ def test_only_an_ended_cluster_shows_its_log() -> None:
     assert state.describe(running, ANSWER, state.Sight(), NOW)["log"] is None
 
 
-@pytest.mark.parametrize("workers", [0, 1, MAX_WORKERS])
+@pytest.mark.parametrize("workers", [0, 1, MOST_WORKERS])
 def test_a_number_of_workers_within_the_limit_is_taken(workers: int) -> None:
     assert check_workers(workers) == workers
 
@@ -141,7 +141,7 @@ def test_a_number_of_workers_within_the_limit_is_taken(workers: int) -> None:
 @given(
     st.one_of(
         st.integers(max_value=-1),
-        st.integers(min_value=MAX_WORKERS + 1),
+        st.integers(min_value=MOST_WORKERS + 1),
         st.text(),
         st.floats(),
         st.booleans(),

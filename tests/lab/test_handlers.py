@@ -44,7 +44,7 @@ ROUTES = [
 ]
 CLUSTER_KEYS = {
     *("id", "name", "state", "reason", "cause", "detail", "node", "started", "ends", "workers"),
-    *("memory", "memory_limit", "tasks", "request", "job_id", "log", "kernel", "software"),
+    *("memory", "memory_limit", "tasks", "request", "job_id", "log", "idle", "kernel", "software"),
 }
 
 
@@ -149,6 +149,8 @@ def test_a_cluster_from_post_to_removal(lab: LabServer, person: Person) -> None:
     )
     assert ran.stdout.strip() == "36", ran.stderr
 
+    assert lab.ask("PATCH", f"clusters/{cluster}", {"keep": True}).status_code == 200
+    assert said(lab.ask("PATCH", f"clusters/{cluster}", {"keep": False}), 400)
     scaled = lab.ask("PATCH", f"clusters/{cluster}", {"workers": 2})
     assert scaled.status_code == 200 and scaled.json()["workers"]["wanted"] == 2
     wait_until(

@@ -9,7 +9,7 @@ from typing import Any
 
 from shopfloor_jobs.fields import Refused
 
-from .connection import check_workers
+from .connection import MOST_WORKERS, check_workers
 
 HOLD = 60.0  # seconds for which the highest wish counts
 
@@ -27,11 +27,11 @@ class Adapting:
     _wishes: deque[tuple[float, int]] = field(default_factory=deque, repr=False)
 
     @classmethod
-    def check(cls, asked: Any) -> Adapting:
-        """``{"minimum": 1, "maximum": 8}``. Raises Refused."""
+    def check(cls, asked: Any, most: int = MOST_WORKERS) -> Adapting:
+        """``{"minimum": 1, "maximum": 8}``, where there may be so many workers. Raises Refused."""
         if not isinstance(asked, Mapping) or set(asked) != {"minimum", "maximum"}:
             raise Refused("adapt", asked, "the two numbers minimum and maximum")
-        low, high = (_number(name, asked[name]) for name in ("minimum", "maximum"))
+        low, high = (_number(name, asked[name], most) for name in ("minimum", "maximum"))
         if high < max(low, 1):
             raise Refused("maximum", high, f"at least {max(low, 1)}")
         return cls(low, high)
@@ -47,8 +47,8 @@ class Adapting:
         return {"minimum": self.minimum, "maximum": self.maximum}
 
 
-def _number(name: str, value: Any) -> int:
+def _number(name: str, value: Any, most: int) -> int:
     try:
-        return check_workers(value)
+        return check_workers(value, most)
     except Refused as refused:
         raise Refused(name, value, refused.limit) from refused

@@ -19,7 +19,7 @@ from shopfloor_jobs import directory
 from shopfloor_jobs.fields import Refused
 
 KIND = "cluster"
-MAX_WORKERS = 64  # of one cluster; each is a job of its own, and sbatch takes them one by one
+MOST_WORKERS = 1000  # of one cluster, whatever a site allows; Slurm's arrays usually hold as many
 NAME = re.compile(r"[A-Za-z0-9_.-](?:[A-Za-z0-9 _.-]{0,38}[A-Za-z0-9_.-])?")
 
 PLAN, CONNECTION, WORKERS, ENDED, TLS = (
@@ -62,7 +62,8 @@ class Plan(_Stored):
 
     ``peer`` is a host (the hub's) that must be able to route to the controller; ``created`` is in seconds
     since the epoch. ``software`` is what it runs in: the ``kernel``'s name and ``label``, and the ``env`` that
-    every job of the cluster gets beside what is passed on.
+    every job of the cluster gets beside what is passed on. ``idle`` is the rule by which it ends, see
+    :class:`shopfloor_jobs.idle.Rule`.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Plan(_Stored):
     peer: str
     created: float
     software: Mapping[str, Any] = field(default_factory=dict)
+    idle: Mapping[str, float] = field(default_factory=dict)
 
     file = PLAN
 
@@ -149,10 +151,10 @@ def check_name(name: Any) -> str:
     return name
 
 
-def check_workers(workers: Any) -> int:
-    """A number of workers. Raises Refused."""
+def check_workers(workers: Any, most: int = MOST_WORKERS) -> int:
+    """A number of workers, where there may be so many. Raises Refused."""
     if not isinstance(workers, int) or isinstance(workers, bool):
         raise Refused("workers", workers, "a whole number")
-    if not 0 <= workers <= MAX_WORKERS:
-        raise Refused("workers", workers, f"from 0 to {MAX_WORKERS}")
+    if not 0 <= workers <= most:
+        raise Refused("workers", workers, f"from 0 to {most}")
     return workers

@@ -21,6 +21,7 @@ from typing import Any
 
 from shopfloor_jobs import directory
 from shopfloor_jobs.directory import home_words
+from shopfloor_jobs.idle import Rule, State
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import Scheduler, Unreachable, scheduler_from
 
@@ -30,6 +31,7 @@ from shopfloor_lab.jobs import HubJobs
 from .adapting import Adapting
 from .connection import TLS, WORKERS, Connection, Ended, Plan, check_workers, remove_secrets
 from .environment import job_environment
+from .idling import Idling
 from .launch import Launch
 from .pages import Pages
 from .security import make_certificates, own_security
@@ -63,6 +65,7 @@ class Controller:
         self.ends = (
             float(environment["SHOPFLOOR_ENDS"]) if "SHOPFLOOR_ENDS" in environment else None
         )
+        self.idling = Idling(Rule(**plan.idle))
         self.cause = ""
         self._end = asyncio.Event()
 
@@ -97,18 +100,38 @@ class Controller:
             self.ends,
             HubJobs(self.hub, self.scheduler) if self.hub else None,
         )
-        keeping = pages = None
+        keeping = idling = pages = None
         try:
             await workers
             pages = Pages(workers.scheduler, self.path / TLS)
             workers.scheduler.handlers.update(self._handlers(workers, pages))
             workers.want(self.plan.workers)
             keeping = asyncio.create_task(workers.keep())
+            idling = asyncio.create_task(self._end_when_idle(workers))
             self._connection(workers.scheduler.address).write(self.path)
             log.info("cluster %r at %s", self.plan.name, workers.scheduler.address)
             await self._until_the_end(workers, keeping)
         finally:
+            if idling:
+                idling.cancel()
             await self._close(workers, keeping, pages)
+
+    async def _end_when_idle(self, workers: Workers) -> None:
+        state = State.OFF
+        while True:
+            before, state = state, self.idling.look(workers.transitions, workers.busy)
+            if state is not before:
+                log.info(
+                    "Idle rule: %s after %.0f s without work (%d transitions of tasks so far)",
+                    state.value,
+                    self.idling.quiet,
+                    workers.transitions,
+                )
+            if state is State.EXPIRED:
+                self.cause = self.idling.rule.cause
+                self._end.set()
+                return
+            await asyncio.sleep(self.idling.pause)
 
     async def _until_the_end(self, workers: Workers, keeping: asyncio.Task[None]) -> None:
         told = asyncio.create_task(self._end.wait())
@@ -156,15 +179,19 @@ class Controller:
 
     def _handlers(self, workers: Workers, pages: Pages) -> dict[str, Any]:
         def status() -> dict[str, Any]:
-            return workers.report()
+            return {**workers.report(), "idle": self.idling.to_json()}
+
+        def keep() -> dict[str, Any]:
+            self.idling.touch()
+            return status()
 
         def scale(count: int) -> dict[str, Any]:
             workers.want(check_workers(count))
-            return workers.report()
+            return keep()
 
         def adapt(minimum: int, maximum: int) -> dict[str, Any]:
             workers.adapt(Adapting.check({"minimum": minimum, "maximum": maximum}))
-            return workers.report()
+            return keep()
 
         def stop() -> dict[str, Any]:
             self.cause = STOPPED
@@ -175,6 +202,7 @@ class Controller:
             "shopfloor_status": status,
             "shopfloor_scale": scale,
             "shopfloor_adapt": adapt,
+            "shopfloor_keep": keep,
             "shopfloor_stop": stop,
             "shopfloor_plots": pages.open,
         }

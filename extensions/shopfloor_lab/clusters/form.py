@@ -24,7 +24,7 @@ from shopfloor_lab.hub import Hub, NoHub
 
 from .carried import carry
 from .command import OUR_CODE, worker_command
-from .connection import MAX_WORKERS, check_workers
+from .connection import check_workers
 from .launch import worker_job
 from .listing import Clusters
 from .planning import LEAST_MEMORY, Prepared, worker_request
@@ -62,9 +62,10 @@ class Form:
         unknown = set(body) - {"workers", "request"}
         if unknown:
             raise Refused(str(sorted(unknown)[0])[:64], "", "there is no such field")
-        count = max(1, check_workers(body.get("workers", 1)))
+        offer = await self.clusters.offer()
+        count = max(1, check_workers(body.get("workers", 1), offer.clusters.workers))
         asked = body.get("request")
-        request = worker_request(await self.clusters.offer(), {} if asked is None else asked)
+        request = worker_request(offer, {} if asked is None else asked)
         question = {"user_options": request.to_json(), "count": count}
         key = (request, count)
         try:
@@ -128,7 +129,7 @@ def for_workers(offer: Offer) -> dict[str, Any]:
     most = limits["gpus"]["max"]
     limits["gpus"] = {**limits["gpus"], "max": 1 if most is None else min(1, most)}
     limits["memory"] = {**limits["memory"], "min": LEAST_MEMORY}
-    limits["workers"] = {"min": 0, "max": MAX_WORKERS}
+    limits["workers"] = {"min": 0, "max": offer.clusters.workers}
     data["fields"] = [field for field in data["fields"] if field["name"] not in HIDDEN]
     return data
 

@@ -99,8 +99,10 @@ class ClusterHandler(Handler):
             self.finish(await self.clusters.adapt(cluster, body["adapt"]))
         elif set(body) == {"workers"}:
             self.finish(await self.clusters.scale(cluster, body["workers"]))
+        elif body == {"keep": True}:
+            self.finish(await self.clusters.keep(cluster))
         else:
-            raise Refused("body", sorted(body), "the one field workers, or adapt")
+            raise Refused("body", sorted(body), "one field: workers, adapt, or keep, which is true")
 
     @web.authenticated
     @authorized

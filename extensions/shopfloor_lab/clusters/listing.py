@@ -95,6 +95,11 @@ class Clusters:
         made = await self.planner.plan(body)
         plan, job = made.plan, made.job
         living = [one["name"] for one in await self.list() if one["state"] != "ended"]
+        if len(living) >= (most := made.offer.clusters.at_once):
+            has = "1 cluster" if len(living) == 1 else f"{len(living)} clusters"
+            raise Conflict(
+                f"You have {has}, and {most} at a time is the limit here; stop one first: {', '.join(living)}"
+            )
         if not plan.name:
             plan = replace(plan, name=_free_name(living))
             job = replace(job, title=plan.name)
@@ -138,11 +143,17 @@ class Clusters:
 
     async def scale(self, cluster: str, workers: Any) -> dict[str, Any]:
         """Raises Refused, LookupError, Conflict (it does not run) or NoAnswer."""
-        return await self._steer(cluster, "scale", count=check_workers(workers))
+        count = check_workers(workers, (await self.offer()).clusters.workers)
+        return await self._steer(cluster, "scale", count=count)
 
     async def adapt(self, cluster: str, adapt: Any) -> dict[str, Any]:
         """From now on, as many workers as there is work for; raises as :meth:`scale` does."""
-        return await self._steer(cluster, "adapt", **Adapting.check(adapt).to_json())
+        adapting = Adapting.check(adapt, (await self.offer()).clusters.workers)
+        return await self._steer(cluster, "adapt", **adapting.to_json())
+
+    async def keep(self, cluster: str) -> dict[str, Any]:
+        """The person wants it, though it computes nothing; raises as :meth:`scale` does."""
+        return await self._steer(cluster, "keep")
 
     async def _steer(self, cluster: str, operation: str, **values: int) -> dict[str, Any]:
         await self._remote.ask(await self._running(cluster), operation, **values)

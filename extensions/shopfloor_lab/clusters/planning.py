@@ -54,9 +54,9 @@ class Planner:
         """Raises Refused, or what ``offer`` raises."""
         if unknown := set(body) - set(STARTED_WITH):
             raise Refused(str(sorted(unknown)[0])[:64], "", "there is no such field")
-        workers = check_workers(body.get("workers", 1))
         name = check_name(body["name"]) if body.get("name") else ""
         offer = await self.offer()
+        workers = check_workers(body.get("workers", 1), offer.clusters.workers)
         asked = body.get("request")
         request = worker_request(offer, {} if asked is None else asked)
         controller = controller_request(offer, request, body.get("time"))
@@ -72,6 +72,7 @@ class Planner:
             peer=self.peer,
             created=clock.time(),
             software=software,
+            idle=offer.clusters.idle.to_json(),
         )
         job = Job(
             tag=new_tag(KIND),

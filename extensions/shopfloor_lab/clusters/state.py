@@ -90,6 +90,7 @@ def describe(
         "memory": answer["memory"],
         "memory_limit": answer["memory_limit"],
         "tasks": answer["tasks"],
+        "idle": answer.get("idle"),
         "request": dict(files.plan.request),
         "kernel": files.plan.software.get("kernel"),
         "software": files.plan.software.get("label"),

@@ -172,6 +172,19 @@ class Workers(JobQueueCluster):
                 return
             await asyncio.sleep(LEAVING)
 
+    @property
+    def transitions(self) -> int:
+        """How often any task changed its state; grows whenever anything is computed, asked for or let go."""
+        return int(self.scheduler.transition_counter)
+
+    @property
+    def busy(self) -> bool:
+        """Whether tasks run, or nobody has connected yet of those who are on their way."""
+        workers = self.scheduler.workers.values()
+        if workers:
+            return any(worker.processing for worker in workers)
+        return any(self._ending(job) is None for job in self.workers.values())
+
     def report(self) -> dict[str, Any]:
         """What people see of the cluster (plain types): workers, memory in bytes, tasks by state."""
         living = [self._row(job) for job in self.workers.values()]

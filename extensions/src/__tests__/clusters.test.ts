@@ -19,6 +19,7 @@ class HandFed implements ClusterApi {
   scale = (id: string, workers: number) =>
     this._ask<Cluster>('scale', id, workers);
   adapt = (id: string, range: Range) => this._ask<Cluster>('adapt', id, range);
+  keepCluster = (id: string) => this._ask<Cluster>('keepCluster', id);
   remove = (id: string) => this._ask<void>('remove', id);
 
   /** Answers the oldest open question, and lets what follows from it happen. */
@@ -133,6 +134,18 @@ test('asked again, a cluster that follows its work goes on to do so', async () =
     ['adapt', 'c1', adapt],
     ['scale', 'c1', 2]
   ]);
+});
+
+test('a cluster that is kept is shown as kept, and one that has ended says so', async () => {
+  const api = unwatched();
+  const warned = makeCluster({ idle: { after: 3600, ends: 1100 } });
+  void clusters.keep(warned);
+  await api.give(makeCluster({ idle: { after: 3600, ends: null } }));
+  assert.equal(clusters.list![0].idle!.ends, null);
+  void clusters.keep(warned);
+  await api.fail(new Refusal("Cluster 'flights' has ended."));
+  assert.equal(clusters.refusal('c1'), "Cluster 'flights' has ended.");
+  assert.deepEqual(api.asked[0], ['keepCluster', 'c1']);
 });
 
 test('a refused number of workers falls back to what the server has, with its sentence', async () => {

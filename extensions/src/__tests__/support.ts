@@ -145,6 +145,7 @@ export function makeCluster(changes: Partial<Cluster> = {}): Cluster {
     request: {},
     job_id: '17',
     log: null,
+    idle: null,
     kernel: 'python3',
     software: 'Python 3',
     ...changes

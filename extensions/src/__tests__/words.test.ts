@@ -5,6 +5,7 @@ import { test } from 'node:test';
 
 import {
   canRetry,
+  idleLine,
   lossOnStop,
   readRange,
   stateLine,
@@ -37,6 +38,21 @@ test('a running cluster says where, a waiting one why, an ended one the cause', 
   );
   assert.equal(line({ state: 'submitted', node: null }), 'Asked');
   assert.equal(line({ state: 'ended' }), 'Ended');
+});
+
+test('a cluster says that it ends for want of work once it is warned, and not when it has ended', () => {
+  const line = (changes: object) =>
+    idleLine(makeCluster(changes), english, time => `T${time}`);
+  assert.equal(line({ idle: null }), null);
+  assert.equal(line({ idle: { after: 3600, ends: null } }), null);
+  assert.match(
+    line({ idle: { after: 3600, ends: 1700 } })!,
+    /computes nothing, and ends at T1700 unless it does/
+  );
+  assert.equal(
+    line({ state: 'ended', idle: { after: 3600, ends: 1700 } }),
+    null
+  );
 });
 
 test('workers are one line, with the reason of those that wait', () => {
