@@ -135,6 +135,8 @@ export interface Cluster {
   idle: { after: number; ends: number | null } | null;
   /** What each worker was asked with. */
   request: Request;
+  /** How long it was asked to last, in seconds; null: as long as each worker. */
+  lasts: number | null;
   job_id: string | null;
   /** The last lines, once ended. */
   log: string | null;
@@ -150,11 +152,14 @@ export interface Plot {
   title: string;
 }
 
-/** What starts a cluster. */
+/** What starts a cluster: with so many workers, or with as many as there is work for. */
 export interface Start {
   name?: string;
-  workers: number;
+  workers?: number;
+  adapt?: Range;
   request: Request;
+  /** How long it lasts, in seconds; as long as each worker where it is absent. */
+  lasts?: number;
   /** In whose environment it runs; the usual one where it is absent. */
   kernel?: string;
   /** The kernel of the notebook that is to use it, where it is another one. */

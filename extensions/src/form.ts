@@ -25,7 +25,10 @@ export const CUSTOM = 'custom';
 /** What the form holds: text as typed, by field name. */
 export interface Inputs {
   name: string;
+  /** A number, or a range such as `2–8`. */
   workers: string;
+  /** How long the cluster lasts; empty: as long as each worker. */
+  lasts: string;
   /** A preset's name, or `CUSTOM`. */
   preset: string;
   /** The kernel in whose environment the workers run; empty for the server's own. */
@@ -87,6 +90,7 @@ export function inputsFrom(offer: Offer, earlier?: Start): Inputs {
     return {
       name: '',
       workers: '2',
+      lasts: '',
       preset: preset.name,
       kernel: '',
       fields: writeFields(offer, preset.request)
@@ -98,7 +102,10 @@ export function inputsFrom(offer: Offer, earlier?: Start): Inputs {
   );
   return {
     name: earlier.name ?? '',
-    workers: String(earlier.workers),
+    workers: earlier.adapt
+      ? `${earlier.adapt.minimum}–${earlier.adapt.maximum}`
+      : String(earlier.workers ?? 1),
+    lasts: earlier.lasts === undefined ? '' : writeSeconds(earlier.lasts),
     preset: same?.name ?? CUSTOM,
     kernel: earlier.kernel ?? '',
     fields: writeFields(offer, request)
@@ -132,6 +139,8 @@ export function startFrom(
   const request = preset
     ? presetRequest(offer, preset)
     : readFields(offer, inputs.fields, problems, trans);
+  // Beside presets there is no field for it.
+  const lasts = preset ? null : readLasts(inputs.lasts, problems, trans);
   if (Object.keys(problems).length || workers === null) {
     return { problems };
   }
@@ -139,8 +148,9 @@ export function startFrom(
   return {
     start: {
       ...(name ? { name } : {}),
-      workers,
+      ...workers,
       request,
+      ...(lasts === null ? {} : { lasts }),
       ...(inputs.kernel ? { kernel: inputs.kernel } : {})
     }
   };
@@ -158,7 +168,11 @@ export function problemsFrom(
     field === 'name' ||
     field === 'kernel' ||
     (inputs.preset === CUSTOM &&
-      shownFields(offer).some(one => one.name === field));
+      (field === 'lasts' ||
+        shownFields(offer).some(one => one.name === field)));
+  if (field === 'minimum' || field === 'maximum' || field === 'adapt') {
+    return { workers: message };
+  }
   if (field === 'notebook') {
     return { kernel: message };
   }
@@ -177,19 +191,57 @@ function presetRequest(offer: Offer, preset: Preset): Request {
   return request;
 }
 
+/** How many workers a start means at most: what its outlook is asked for. */
+export function mostWorkers(start: Start): number {
+  return start.adapt?.maximum ?? start.workers ?? 1;
+}
+
 function readWorkers(
   offer: Offer,
   text: string,
   problems: Problems,
   trans: Words
-): number | null {
-  const limit = offer.limits.workers ?? {};
-  const value = /^\d{1,6}$/.test(text.trim()) ? Number(text) : null;
-  const max = limit.max ?? null;
-  if (value === null || value < 1) {
-    problems.workers = trans.__('Workers: a whole number, at least 1.');
-  } else if (max !== null && value > max) {
+): Pick<Start, 'workers' | 'adapt'> | null {
+  const found = /^(\d{1,6})(?:\s*(?:-|–|to)\s*(\d{1,6}))?$/.exec(text.trim());
+  const [low, high] = [found?.[1], found?.[2]].map(part =>
+    part === undefined ? null : Number(part)
+  );
+  const most = high ?? low;
+  const max = offer.limits.workers?.max ?? null;
+  if (low === null || most === null || most < 1) {
+    problems.workers = trans.__(
+      'Workers: a whole number, at least 1, or a range such as 0–8.'
+    );
+    return null;
+  }
+  if (most < low) {
+    problems.workers = trans.__(
+      'Workers: from the smaller number to the larger.'
+    );
+    return null;
+  }
+  if (max !== null && most > max) {
     problems.workers = trans.__('Workers: at most %1.', max);
+    return null;
+  }
+  return high === null
+    ? { workers: low }
+    : { adapt: { minimum: low, maximum: high } };
+}
+
+function readLasts(
+  text: string,
+  problems: Problems,
+  trans: Words
+): number | null {
+  if (!text.trim()) {
+    return null;
+  }
+  const value = parseSeconds(text);
+  if (value === null) {
+    problems.lasts = trans.__(
+      'Cluster lasts: a time such as 2 h, 1:30 h or 45 min.'
+    );
   }
   return value;
 }

@@ -42,7 +42,9 @@ export function FormView(props: FormProps): React.ReactElement {
   const custom = inputs.preset === CUSTOM;
   const placed = new Set([
     ...['name', 'workers', 'kernel'],
-    ...(custom ? ['presetName', ...shown.map(field => field.name)] : [])
+    ...(custom
+      ? ['presetName', 'lasts', ...shown.map(field => field.name)]
+      : [])
   ]);
   const elsewhere = Object.keys(problems).filter(name => !placed.has(name));
   return (
@@ -60,7 +62,7 @@ export function FormView(props: FormProps): React.ReactElement {
           label={workersLabel(offer, trans)}
           value={inputs.workers}
           problem={problems.workers}
-          numeric
+          help={trans.__('A range such as 0–8 follows the work.')}
           onChange={workers => onChange({ ...inputs, workers }, 'workers')}
         />
       </div>
@@ -120,6 +122,16 @@ export function FormView(props: FormProps): React.ReactElement {
               }
             />
           ))}
+          <TextInput
+            id="lasts"
+            label={trans.__('Cluster lasts (optional)')}
+            help={trans.__(
+              'Longer than its workers, whose places are then taken by new ones; else as long as each of them.'
+            )}
+            value={inputs.lasts}
+            problem={problems.lasts}
+            onChange={lasts => onChange({ ...inputs, lasts }, 'lasts')}
+          />
           <SavePreset {...props} />
         </div>
       )}

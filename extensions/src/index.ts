@@ -140,11 +140,14 @@ const jobs: JupyterFrontEndPlugin<void> = {
       clusters,
       {
         startNew: () => void startNew(),
-        startAgain: ({ name, workers, request, kernel }) =>
+        startAgain: ({ name, workers, request, lasts, kernel }) =>
           void startNew({
             name,
-            workers: Math.max(1, workers.wanted),
+            ...(workers.adapt
+              ? { adapt: workers.adapt }
+              : { workers: Math.max(1, workers.wanted) }),
             request,
+            ...(lasts === null ? {} : { lasts }),
             ...(kernel ? { kernel } : {})
           }),
         useInNotebook,

@@ -19,6 +19,7 @@ import {
   choosePreset,
   type Inputs,
   inputsFrom,
+  mostWorkers,
   type Problems,
   problemsFrom,
   startFrom
@@ -142,7 +143,9 @@ export class StartForm extends ReactWidget {
 
   private _draw(): React.ReactElement {
     const trans = this._trans;
-    const { kernel, workers } = this._inputs;
+    const { kernel } = this._inputs;
+    const result = startFrom(this._offer, this._inputs, trans);
+    const workers = 'start' in result ? mostWorkers(result.start) : NaN;
     const { told } = this._outlook;
     return (
       <FormView
@@ -179,7 +182,7 @@ export class StartForm extends ReactWidget {
           }}
         />
         <SoftwareView told={this._software.told} trans={trans} />
-        <OutlookView told={told} workers={Number(workers)} trans={trans} />
+        <OutlookView told={told} workers={workers} trans={trans} />
         <ScriptView
           told={this._script.told}
           trans={trans}
@@ -198,7 +201,7 @@ export class StartForm extends ReactWidget {
     const start = 'start' in result ? this._forNotebook(result.start) : null;
     this._software.want(this._inputs.kernel || null);
     this._outlook.want(
-      start && { workers: start.workers, request: start.request }
+      start && { workers: mostWorkers(start), request: start.request }
     );
     this._script.want(this._scriptOpen ? start : null);
   }

@@ -79,7 +79,7 @@ def test_it_stays_between_the_limits_and_never_cancels_what_was_wished_for_latel
 )
 def test_a_range_that_cannot_be_names_its_field(asked: Any, field: str):
     with pytest.raises(Refused) as refused:
-        Adapting.check(asked)
+        Adapting.check(asked, 64)
     assert refused.value.field == field
 
 
@@ -130,7 +130,7 @@ async def test_a_worker_whose_time_is_nearly_up_gives_its_results_to_the_next(
     person: Person, quicker: None
 ):
     lab = person.lab()
-    cluster = await lab.start({"workers": 1, "request": {"time": 60}, "time": 3600})
+    cluster = await lab.start({"workers": 1, "request": {"time": 60}, "lasts": 3600})
 
     async def begun() -> bool:
         return (await lab.one(cluster["id"]))["workers"]["connected"] > 0

@@ -260,9 +260,9 @@ def test_the_controller_of_gpu_workers_takes_one_cpu_and_no_gpu_for_as_long() ->
 def test_a_cluster_may_last_longer_than_its_workers_and_not_less() -> None:
     worker = worker_request(gpu_offer(), {"partition": "cpu", "time": "1h"})
     assert controller_request(gpu_offer(), worker, "4h").time == 4 * 3600
-    with pytest.raises(Refused, match=r"time: .*30m.* is not possible: at least 1"):
+    with pytest.raises(Refused, match=r"lasts: .*30m.* is not possible: at least 1"):
         controller_request(gpu_offer(), worker, "30m")
-    with pytest.raises(Refused, match=r"^time: "):
+    with pytest.raises(Refused, match=r"^lasts: "):
         controller_request(gpu_offer(), worker, "2-00:00:00")
 
 

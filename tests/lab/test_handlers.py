@@ -44,7 +44,18 @@ ROUTES = [
 ]
 CLUSTER_KEYS = {
     *("id", "name", "state", "reason", "cause", "detail", "node", "started", "ends", "workers"),
-    *("memory", "memory_limit", "tasks", "request", "job_id", "log", "idle", "kernel", "software"),
+    *(
+        "memory",
+        "memory_limit",
+        "tasks",
+        "request",
+        "job_id",
+        "log",
+        "idle",
+        "lasts",
+        "kernel",
+        "software",
+    ),
 }
 
 
@@ -180,6 +191,13 @@ def lab_environment(person: Person) -> dict[str, str]:
         ({"workers": 65}, "workers", "from 0 to 64"),
         ({"workers": -1}, "workers", "from 0 to 64"),
         ({"workers": "two"}, "workers", "a whole number"),
+        ({"workers": 1, "adapt": {"minimum": 0, "maximum": 2}}, "adapt", "in place of workers"),
+        ({"adapt": {"minimum": 0, "maximum": 65}}, "maximum", "from 0 to 64"),
+        ({"adapt": {"minimum": 3, "maximum": 2}}, "maximum", "at least 3"),
+        ({"workers": 1, "request": {"time": "1h"}, "lasts": "30m"}, "lasts", "at least 1 h"),
+        ({"workers": 1, "lasts": "9 days"}, "lasts", "at most 24 h"),
+        ({"workers": 1, "lasts": "soon"}, "lasts", "a time"),
+        ({"workers": 1, "time": "2h"}, "time", "there is no such field"),
         ({"workers": True}, "workers", "a whole number"),
         ({"workers": 1, "name": "a\n#SBATCH --uid=0"}, "name", "1 to 40 letters"),
         ({"workers": 1, "name": "x" * 1_000_000}, "name", "1 to 40 letters"),

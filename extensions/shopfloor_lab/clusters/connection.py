@@ -58,12 +58,12 @@ class _Stored:
 
 @dataclass(frozen=True)
 class Plan(_Stored):
-    """What was asked for: ``request`` is that of each worker, ``scheduler`` the offer's configuration of it.
+    """What was asked for: so many ``workers``, or between the two numbers of ``adapt``, each with ``request``.
 
-    ``peer`` is a host (the hub's) that must be able to route to the controller; ``created`` is in seconds
-    since the epoch. ``software`` is what it runs in: the ``kernel``'s name and ``label``, and the ``env`` that
-    every job of the cluster gets beside what is passed on. ``idle`` is the rule by which it ends, see
-    :class:`shopfloor_jobs.idle.Rule`.
+    ``scheduler`` is the offer's configuration of it, ``peer`` a host (the hub's) that must be able to route to the
+    controller; ``created`` is in seconds since the epoch. ``software`` is what it runs in: the ``kernel``'s name and
+    ``label``, and the ``env`` that every job of the cluster gets beside what is passed on. ``idle`` is the rule by
+    which it ends, see :class:`shopfloor_jobs.idle.Rule`; ``lasts`` how many seconds it may last, where that was asked.
     """
 
     name: str
@@ -74,6 +74,8 @@ class Plan(_Stored):
     created: float
     software: Mapping[str, Any] = field(default_factory=dict)
     idle: Mapping[str, float] = field(default_factory=dict)
+    adapt: Mapping[str, int] | None = None
+    lasts: int | None = None
 
     file = PLAN
 

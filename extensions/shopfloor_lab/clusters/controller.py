@@ -105,7 +105,10 @@ class Controller:
             await workers
             pages = Pages(workers.scheduler, self.path / TLS)
             workers.scheduler.handlers.update(self._handlers(workers, pages))
-            workers.want(self.plan.workers)
+            if self.plan.adapt:
+                workers.adapt(Adapting.check(self.plan.adapt))
+            else:
+                workers.want(self.plan.workers)
             keeping = asyncio.create_task(workers.keep())
             idling = asyncio.create_task(self._end_when_idle(workers))
             self._connection(workers.scheduler.address).write(self.path)

@@ -14,6 +14,7 @@ from shopfloor_jobs.job import Job, new_tag
 from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.request import FIELDS, Request
 
+from .adapting import Adapting
 from .carried import carry, with_code
 from .connection import KIND, Plan, check_name, check_workers
 from .environment import job_environment
@@ -21,7 +22,7 @@ from .kernels import Checked, Kernels
 
 CONTROLLER = {"cpus": 1, "memory": 1024**3, "gpus": 0, "gpu_type": "", "nodes": 1}
 LEAST_MEMORY = 512 * 1024**2  # of a worker: distributed and pandas alone take half of it
-STARTED_WITH = ("name", "workers", "request", "time", "kernel", "notebook")
+STARTED_WITH = ("name", "workers", "adapt", "request", "lasts", "kernel", "notebook")
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ class Planner:
             raise Refused(str(sorted(unknown)[0])[:64], "", "there is no such field")
         name = check_name(body["name"]) if body.get("name") else ""
         offer = await self.offer()
-        workers = check_workers(body.get("workers", 1), offer.clusters.workers)
+        workers, adapt = _how_many(body, offer.clusters.workers)
         asked = body.get("request")
         request = worker_request(offer, {} if asked is None else asked)
-        controller = controller_request(offer, request, body.get("time"))
+        controller = controller_request(offer, request, body.get("lasts"))
         checked = await self.kernels.check(body.get("kernel"), body.get("notebook"))
         if checked.refusal:
             raise Refused("kernel", checked.kernel.name, checked.refusal)
@@ -67,6 +68,8 @@ class Planner:
         plan = Plan(
             name=name,
             workers=workers,
+            adapt=adapt,
+            lasts=None if body.get("lasts") is None else controller.time,
             request=request.to_json(),
             scheduler=dict(offer.scheduler),
             peer=self.peer,
@@ -101,6 +104,16 @@ class Planner:
         return {"kernel": kernel.name, "label": kernel.label, "env": env}
 
 
+def _how_many(body: Mapping[str, Any], most: int) -> tuple[int, dict[str, int] | None]:
+    """The number of workers at the start, and the range within which it follows the work. Raises Refused."""
+    if body.get("adapt") is None:
+        return check_workers(body.get("workers", 1), most), None
+    if "workers" in body:
+        raise Refused("adapt", body["adapt"], "in place of workers, not beside it")
+    adapting = Adapting.check(body["adapt"], most)
+    return adapting.minimum, adapting.to_json()
+
+
 def worker_request(offer: Offer, options: Any) -> Request:
     """What each worker is to get. Raises Refused."""
     request = offer.check(options)
@@ -117,11 +130,11 @@ def worker_request(offer: Offer, options: Any) -> Request:
     return request
 
 
-def controller_request(offer: Offer, worker: Request, time: Any = None) -> Request:
+def controller_request(offer: Offer, worker: Request, lasts: Any = None) -> Request:
     """One CPU on any partition that gives it, for GPUs are for the workers. Raises Refused.
 
-    ``time`` is how long the cluster lasts, in seconds; None: as long as each worker. Workers whose time is up
-    before are replaced.
+    ``lasts`` is how long the cluster does, as the field time is written; None: as long as each worker. Workers whose
+    time is up before are replaced.
     """
     same = {
         name: getattr(worker, name)
@@ -130,10 +143,15 @@ def controller_request(offer: Offer, worker: Request, time: Any = None) -> Reque
     }
     if worker.reservation:
         same["partition"] = worker.partition  # the reserved nodes are there
-    if time is not None:
-        same["time"] = time
-    controller = offer.check({**CONTROLLER, **same})
-    if time is not None and controller.time < worker.time:
+    if lasts is None:
+        return offer.check({**CONTROLLER, **same})
+    try:
+        controller = offer.check({**CONTROLLER, **same, "time": lasts})
+    except Refused as refused:
+        if refused.field != "time":
+            raise
+        raise Refused("lasts", refused.value, refused.limit) from refused
+    if controller.time < worker.time:
         shown = FIELDS["time"].show(worker.time)
-        raise Refused("time", time, f"at least {shown}, which is what each worker asks for")
+        raise Refused("lasts", lasts, f"at least {shown}, which is what each worker asks for")
     return controller

@@ -74,7 +74,7 @@ def describe(
     seen = sight.seen
     state, reason, cause = _state(files, answer, sight, now)
     ended, connection = state == State.ENDED.value, files.connection
-    answer = answer if answer and not ended else _nothing(0 if ended else files.plan.workers)
+    answer = answer if answer and not ended else _nothing(files.plan, ended)
     started = files.start.get("started") or (seen.started if seen else None)
     return {
         "id": files.id,
@@ -92,6 +92,7 @@ def describe(
         "tasks": answer["tasks"],
         "idle": answer.get("idle"),
         "request": dict(files.plan.request),
+        "lasts": files.plan.lasts,
         "kernel": files.plan.software.get("kernel"),
         "software": files.plan.software.get("label"),
         "job_id": files.start.get("job_id")
@@ -144,9 +145,10 @@ def _cause(files: Files, sight: Sight) -> str:
     return f"{cause}; {sight.trouble}" if sight.trouble else cause
 
 
-def _nothing(wanted: int) -> dict[str, Any]:
+def _nothing(plan: Plan, ended: bool) -> dict[str, Any]:
+    wanted = 0 if ended else plan.workers
     return {
-        "workers": {"wanted": wanted, "connected": 0, "adapt": None, "rows": []},
+        "workers": {"wanted": wanted, "connected": 0, "adapt": plan.adapt, "rows": []},
         "memory": 0,
         "memory_limit": 0,
         "tasks": {"processing": 0, "waiting": 0, "memory": 0, "erred": 0},

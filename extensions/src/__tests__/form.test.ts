@@ -10,6 +10,7 @@ import {
   fieldLabel,
   type Inputs,
   inputsFrom,
+  mostWorkers,
   problemsFrom,
   shownFields,
   startFrom
@@ -120,7 +121,7 @@ test('what is malformed or outside its limit is refused beside its field', () =>
 test('the number of workers is a whole number within its limit', () => {
   for (const workers of ['0', '', 'two', '-1', '1.5', '9999999']) {
     assert.deepEqual(refused({ ...inputsFrom(offer), workers }), {
-      workers: 'Workers: a whole number, at least 1.'
+      workers: 'Workers: a whole number, at least 1, or a range such as 0–8.'
     });
   }
   const limited = {
@@ -131,6 +132,41 @@ test('the number of workers is a whole number within its limit', () => {
   assert.deepEqual(startFrom(limited, inputs, english), {
     problems: { workers: 'Workers: at most 4.' }
   });
+});
+
+test('a range follows the work, and its outlook is that of the most', () => {
+  for (const workers of ['0-8', '0–8', ' 0 to 8 ']) {
+    const start = sent({ ...inputsFrom(offer), workers });
+    assert.deepEqual(start.adapt, { minimum: 0, maximum: 8 });
+    assert.ok(!('workers' in start));
+    assert.equal(mostWorkers(start), 8);
+    assert.equal(inputsFrom(offer, start).workers, '0–8');
+  }
+  assert.equal(mostWorkers(sent(inputsFrom(offer))), 2);
+  assert.deepEqual(refused({ ...inputsFrom(offer), workers: '8-2' }), {
+    workers: 'Workers: from the smaller number to the larger.'
+  });
+  assert.deepEqual(
+    Object.keys(refused({ ...inputsFrom(offer), workers: '0-0' })),
+    ['workers']
+  );
+});
+
+test('a cluster may last longer than its workers, where the values are chosen one by one', () => {
+  const custom = choosePreset(offer, inputsFrom(offer), CUSTOM);
+  const start = sent({ ...custom, lasts: '8 h' });
+  assert.equal(start.lasts, 8 * 3600);
+  assert.ok(!('lasts' in sent(custom)));
+  assert.ok(!('lasts' in sent({ ...inputsFrom(offer), lasts: '8 h' })));
+  assert.deepEqual(Object.keys(refused({ ...custom, lasts: 'long' })), [
+    'lasts'
+  ]);
+  assert.deepEqual(Object.keys(problemsFrom('no', 'lasts', offer, custom)), [
+    'lasts'
+  ]);
+  assert.deepEqual(Object.keys(problemsFrom('no', 'maximum', offer, custom)), [
+    'workers'
+  ]);
 });
 
 test('what an earlier cluster was started with comes back as its preset or as Custom', () => {

@@ -143,6 +143,7 @@ export function makeCluster(changes: Partial<Cluster> = {}): Cluster {
     memory_limit: 4 * GB,
     tasks: { processing: 0, waiting: 0, memory: 0, erred: 0 },
     request: {},
+    lasts: null,
     job_id: '17',
     log: null,
     idle: null,
