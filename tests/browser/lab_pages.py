@@ -81,6 +81,16 @@ class Notebook:
         expect(self.busy).to_have_count(0)
         return printed.inner_text()
 
+    def begin_cell(self, source: str) -> None:
+        """As :meth:`run_cell`, in the last cell, and not waited for."""
+        self.panel.locator(".jp-Cell.jp-mod-active .cm-content").click()
+        self.page.keyboard.insert_text(source)
+        self.page.keyboard.press("Shift+Enter")
+
+    def wait_printed(self, text: str, timeout: float = CLUSTER_MS) -> None:
+        printed = self.panel.locator(".jp-OutputArea-output", has_text=text)
+        expect(printed.first).to_be_visible(timeout=timeout)
+
     def run_all(self) -> None:
         """Returns when every cell has run; an error on the way fails here, with its text."""
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
@@ -149,6 +159,17 @@ class Jobs:
     def wait_connected(self, workers: int) -> None:
         line = self.cluster.get_by_test_id("shopfloor-workers")
         expect(line).to_contain_text(f"{workers} connected", timeout=CLUSTER_MS)
+
+    def wait_waiting(self) -> str:
+        """The workers' line, once one of them waits and says why."""
+        line = self.cluster.get_by_test_id("shopfloor-workers")
+        expect(line).to_contain_text(re.compile(r"1 waiting: \w.+"))
+        return line.inner_text()
+
+    def scale(self, change: str, times: int = 1) -> None:
+        """Add or Remove a worker, so many times."""
+        for _ in range(times):
+            self.cluster.get_by_role("button", name=f"{change} worker").click()
 
     def unfold_workers(self, workers: int) -> None:
         self.cluster.get_by_test_id("shopfloor-workers").get_by_role("button").click()

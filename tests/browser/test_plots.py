@@ -7,13 +7,14 @@ import re
 import shutil
 
 import pytest
-from playwright.sync_api import Frame, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.cases import Case
 
 from .chromium import RESULTS, ROOT, window
 from .hub_pages import HubPages
 from .lab_pages import LAB_MS, Jobs, Lab
+from .plot_pages import PIXELS, pane, wait_for_tasks
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -23,26 +24,6 @@ import time
 client = connect()
 print(sum(client.gather(client.map(lambda n: time.sleep(0.05) or n, range(60)))))
 """
-# What the page drew of the tasks: names in bokeh's data, and pixels that are not the background's.
-TASKS = """() => Bokeh.documents
-  .flatMap(one => [...one._all_models.values()])
-  .flatMap(({data}) => [...((data instanceof Map ? data.get('name') : data?.name) ?? [])])
-  .filter(name => name === 'lambda').length"""
-PIXELS = """() => {
-  const find = root => [...root.querySelectorAll('*')].flatMap(
-    one => [...(one.tagName === 'CANVAS' ? [one] : []), ...(one.shadowRoot ? find(one.shadowRoot) : [])]);
-  const colours = new Set();
-  for (const canvas of find(document)) {
-    if (!canvas.width || !canvas.height) continue;
-    const copy = document.createElement('canvas');
-    [copy.width, copy.height] = [canvas.width, canvas.height];
-    const context = copy.getContext('2d');
-    context.drawImage(canvas, 0, 0);
-    const {data} = context.getImageData(0, 0, copy.width, copy.height);
-    for (let at = 0; at < data.length; at += 4) colours.add(data.slice(at, at + 4).join());
-  }
-  return colours.size;
-}"""
 # What a script in a plot may not do, though it comes from the same address as Lab.
 REACH = """async () => {
   const refused = [];
@@ -57,21 +38,6 @@ REACH = """async () => {
   try { await fetch(api, {credentials: 'include'}); } catch (error) { refused.push('api'); }
   return [window.origin, ...refused];
 }"""
-
-
-def pane(page: Page, title: str) -> Frame:
-    """The page in the pane of this plot, once it has drawn itself."""
-    shown = page.locator(".shopfloor-Plot.shopfloor-mod-shown").filter(
-        has=page.locator(f'iframe[title="{title}"]')
-    )
-    expect(shown).to_be_visible()
-    frame = shown.locator("iframe").element_handle().content_frame()
-    assert frame is not None
-    return frame
-
-
-def wait_for_tasks(frame: Frame) -> None:
-    frame.wait_for_function(f"() => ({TASKS})() > 50 && ({PIXELS})() > 8", timeout=30_000)
 
 
 def test_a_plot_opens_beside_the_notebook_and_is_found_again(local_hub: Case):
