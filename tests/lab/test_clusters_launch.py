@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from shopfloor_jobs.job import Job, Seen, State
 from shopfloor_jobs.request import Request
-from shopfloor_jobs.scheduler import SubmitRefused, Unreachable
+from shopfloor_jobs.scheduler import NothingNew, SubmitRefused, Unreachable
 from shopfloor_lab.clusters import launch as launching
 from shopfloor_lab.clusters.connection import read_workers
 from shopfloor_lab.clusters.known import Known
@@ -153,3 +153,51 @@ async def test_what_is_still_on_its_way_is_not_taken_for_one_that_nobody_means(l
     submit_answer.set()
     await answered([more])
     assert more.id == "2"
+
+
+@pytest.mark.parametrize(
+    ("state", "connected", "known_to_have_ended"),
+    [
+        (State.ENDED, False, True),
+        # Its runner's note is there some seconds before the scheduler shows the end.
+        (State.RUNNING, False, True),
+        (State.RUNNING, True, False),
+        # Its node failed; what it noted there is of the run before.
+        (State.PENDING, False, False),
+    ],
+)
+async def test_the_runners_note_is_believed_where_it_can_only_be_of_this_run(
+    launch: Launch, state: State, connected: bool, known_to_have_ended: bool
+):
+    [place] = submit(launch, 1)
+    await answered([place])
+    launch.scheduler.living["1"] = Seen("1", place.tag, "alice", state, started=1.0)
+    path = launch.directory.parent / place.tag
+    path.mkdir()
+    (path / "exit-0.json").write_text('{"code": 1, "cause": "it broke"}')
+    known = Known(launch)
+    await known.look([place], {place.name} if connected else ())
+    assert bool(known.exit(place)) is known_to_have_ended
+
+
+async def test_a_hub_that_has_nothing_new_says_so_and_records_are_read_all_the_same(
+    launch: Launch,
+):
+    class Hub:
+        async def look(self) -> list[Seen]:
+            if self.answers:
+                return self.answers.pop()
+            raise NothingNew
+
+    [place] = submit(launch, 1)
+    await answered([place])
+    hub = Hub()
+    hub.answers = [[Seen("1", place.tag, "alice", State.RUNNING, started=1.0)]]
+    known = Known(launch, hub)
+    await known.look([place])
+    path = launch.directory.parent / place.tag
+    path.mkdir()
+    (path / "exit-0.json").write_text('{"code": 1, "cause": "it broke"}')
+    await known.look([place])
+    assert known.exit(place) == {"code": 1, "cause": "it broke"}
+    assert known.silence == ""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from shopfloor_jobs import directory
-from shopfloor_jobs.job import Seen
+from shopfloor_jobs.job import Seen, State
 from shopfloor_jobs.scheduler import NothingNew, SchedulerError
 from shopfloor_jobs.view import Source
 
@@ -31,15 +31,23 @@ class Known:
         self._starts: dict[tuple[str, int], Mapping[str, Any]] = {}
         self._exits: dict[tuple[str, int], Mapping[str, Any]] = {}
 
-    async def look(self, places: Iterable[Place], source: Source | None = None) -> None:
-        """Ask for our workers' jobs; not knowing changes nothing. ``source`` is who is asked this time."""
+    async def look(
+        self,
+        places: Iterable[Place],
+        connected: Container[str] = (),
+        source: Source | None = None,
+    ) -> None:
+        """Ask for our workers' jobs; not knowing changes nothing.
+
+        ``connected`` are the names of workers that certainly run; ``source`` is who is asked this time.
+        """
         places = list(places)
         try:
             await self.launch.cancel_owed()
             seen = await (source or self.source).look()
         except NothingNew:
             self.silence = ""
-            await asyncio.to_thread(self._read_records, places)
+            await asyncio.to_thread(self._read_records, places, connected)
             return
         except SchedulerError as error:
             self.silence = f"The scheduler does not answer: {error}"
@@ -59,7 +67,7 @@ class Known:
             elif not meant[key].id:
                 # Its submission was not answered, but had happened.
                 self.launch.found(meant[key], job.id)
-        await asyncio.to_thread(self._read_records, places)
+        await asyncio.to_thread(self._read_records, places, connected)
 
     def seen(self, place: Place | None) -> Seen | None:
         return self._seen.get((place.tag, place.index)) if place else None
@@ -77,7 +85,7 @@ class Known:
         path = self._directory(place)
         return await asyncio.to_thread(directory.tail, path, LOG_LINES, index=place.index)
 
-    def _read_records(self, places: Iterable[Place]) -> None:
+    def _read_records(self, places: Iterable[Place], connected: Container[str]) -> None:
         for place in places:
             key, seen = (place.tag, place.index), self.seen(place)
             if seen is None or seen.started is None:
@@ -85,7 +93,11 @@ class Known:
             path = self._directory(place)
             if key not in self._starts and (start := directory.start_record(path, place.index)):
                 self._starts[key] = start
-            if not seen.alive and (end := directory.exit_record(path, place.index)):
+            # Its runner notes an end some seconds before the scheduler shows it; one whose job waits again is older.
+            over = not seen.alive or (
+                place.name not in connected and seen.state is not State.PENDING
+            )
+            if over and (end := directory.exit_record(path, place.index)):
                 self._exits[key] = end
 
     def _directory(self, place: Place) -> Path:

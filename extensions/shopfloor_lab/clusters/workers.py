@@ -167,7 +167,7 @@ class Workers(JobQueueCluster):
         """Wait until the workers' jobs ended, but not longer; signalling a worker that closes delays it by 8 s."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            await self.known.look(self._places(), self.launch.scheduler)
+            await self.known.look(self._places(), source=self.launch.scheduler)
             if all(self._ending(job) is not None for job in self.workers.values()):
                 return
             await asyncio.sleep(LEAVING)
@@ -312,7 +312,7 @@ class Workers(JobQueueCluster):
         await job.close()
 
     async def _look(self) -> None:
-        await self.known.look(self._places())
+        await self.known.look(self._places(), self._connected())
         for name in list(self._presence.unexplained):
             job = self.workers.get(name)
             self._presence.explain(
