@@ -25,7 +25,17 @@ CPU = {"partition": "cpu", "cpus": 1, "memory": 512 * 1024**2}
 GPU = {"partition": "gpu", "cpus": 1, "memory": 512 * 1024**2, "gpus": 1}
 ANSWER = 30  # seconds
 
+START = 60  # seconds for a cluster's start on a busy machine
+TRUE_WITHIN = 10  # seconds after Slurm or Dask knows it
+WORKER, CONTROLLER = "distributed.cli.dask_worker", "shopfloor_lab.clusters.controller"
+KEEPS_A_RESULT = """\
+client.publish_dataset(kept=client.submit(pow, 6, 2))
+answer = client.get_dataset("kept").result(timeout=30)
+"""
+STILL_THERE = "answer = client.get_dataset('kept').result(timeout=30)"
+
 Shown = dict[str, Any]
+Start = Callable[..., str]
 
 
 class ClusterLab:
@@ -38,11 +48,18 @@ class ClusterLab:
 
     def start(self) -> None:
         """Start it, or start it again after :meth:`kill`, with what is in ``environment`` then."""
+        settings = [self.cluster.state["slurm_conf"], self.cluster.hub_address, "serve"]
+        self._process = self.python(STEPS, *settings)
+        self._numbers = itertools.count()
+        self._open: dict[int, Future[Any]] = {}
+        threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
+
+    def python(self, source: str, *arguments: str) -> subprocess.Popen[str]:
+        """A program of the person's, in this Lab's environment; its input and output are pipes."""
         account = pwd.getpwnam(self.person)
         cluster, prefix, person = self.cluster, self.prefix, self.person
-        settings = [cluster.state["slurm_conf"], cluster.hub_address, "serve"]
-        self._process = subprocess.Popen(
-            [f"{prefix}/bin/python", "-c", STEPS, *settings],
+        return subprocess.Popen(
+            [f"{prefix}/bin/python", "-c", source, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -60,9 +77,6 @@ class ClusterLab:
             group=account.pw_gid,
             extra_groups=os.getgrouplist(person, account.pw_gid),
         )
-        self._numbers = itertools.count()
-        self._open: dict[int, Future[Any]] = {}
-        threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
 
     @property
     def lives(self) -> bool:
@@ -164,3 +178,9 @@ def remove_records(person: str, made: str) -> None:
         with contextlib.suppress(OSError, ValueError):
             if made in (path.name, json.loads((path / "request.json").read_text())["parent"]):
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def kill_worker(made: str, name: str) -> None:
+    """The nanny, which is the command of the worker's job."""
+    [nanny] = processes(made, WORKER, "--name", name)
+    nanny.kill()

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.cluster.cluster import Cluster
 from tests.harness import wait_until
 
 from .case import HOLD_BEFORE_INTENT, SHORT, Faults
+from .cluster_lab import START, ClusterLab, Start, connected, remove_records
 from .commands import Commands
 
 STUB = Path(__file__).with_name("stub_server.py")
@@ -122,3 +124,32 @@ def full_cpu_node(faults: Faults) -> Iterator[Callable[[], None]]:
 
     yield free
     free()
+
+
+@pytest.fixture
+def lab(fault_cluster: Cluster, software: Path) -> Iterator[ClusterLab]:
+    lab = ClusterLab(fault_cluster, software)
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
+def start(fault_cluster: Cluster, lab: ClusterLab) -> Iterator[Start]:
+    """Starts a cluster and waits for its workers; afterwards nothing of it may be in Slurm's queue."""
+    made: list[str] = []
+
+    def begin(workers: int, request: dict[str, Any], ready: int | None = None) -> str:
+        made.append(lab.ask("start", workers, request)["id"])
+        count = workers if ready is None else ready
+        lab.until(made[-1], lambda shown: connected(shown, count), START, f"{count} connected")
+        return made[-1]
+
+    yield begin
+    if not lab.lives:
+        lab.start()
+    for one in made:
+        if lab.ask("show", one)["state"] != "ended":
+            lab.ask("end", one)
+    wait_until(lambda: not fault_cluster.jobs(), 60, "Slurm's queue is empty")
+    for one in made:
+        remove_records(lab.person, one)

@@ -9,9 +9,8 @@ import pwd
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from shopfloor_jobs.certificates import expires
@@ -26,13 +25,19 @@ from tests.harness import wait_until
 
 from .case import SHORT
 from .cluster_lab import (
+    CONTROLLER,
     CPU,
     GPU,
+    KEEPS_A_RESULT,
+    START,
+    STILL_THERE,
+    TRUE_WITHIN,
     ClusterLab,
     Shown,
+    Start,
     connected,
+    kill_worker,
     processes,
-    remove_records,
     row,
     states,
 )
@@ -40,11 +45,8 @@ from .test_refused import partition
 
 pytestmark = pytest.mark.slurm
 
-START = 60  # seconds for a cluster's start on a busy machine
-TRUE_WITHIN = 10  # seconds after Slurm or Dask knows it
 SILENT_WITHIN = 45  # seconds after which a lost node is shown as not answering
 NODE_LOST = 90  # seconds after which this Slurm gives a silent node up, and its jobs
-WORKER, CONTROLLER = "distributed.cli.dask_worker", "shopfloor_lab.clusters.controller"
 BROKEN = """\
 import sys
 if "distributed.cli.dask_worker" in sys.orig_argv:
@@ -56,20 +58,6 @@ if "shopfloor_lab.clusters.controller" in sys.orig_argv:
     from shopfloor_lab.clusters import security
     security.BEYOND = -570
 """
-KEEPS_A_RESULT = """\
-client.publish_dataset(kept=client.submit(pow, 6, 2))
-answer = client.get_dataset("kept").result(timeout=30)
-"""
-STILL_THERE = "answer = client.get_dataset('kept').result(timeout=30)"
-
-Start = Callable[..., str]
-
-
-@pytest.fixture
-def lab(fault_cluster: Cluster, software: Path) -> Iterator[ClusterLab]:
-    lab = ClusterLab(fault_cluster, software)
-    yield lab
-    lab.close()
 
 
 @pytest.fixture
@@ -79,34 +67,6 @@ def alices_python() -> Iterator[Path]:
     folder.mkdir()
     yield folder
     shutil.rmtree(folder)
-
-
-@pytest.fixture
-def start(fault_cluster: Cluster, lab: ClusterLab) -> Iterator[Start]:
-    """Starts a cluster and waits for its workers; afterwards nothing of it may be in Slurm's queue."""
-    made: list[str] = []
-
-    def begin(workers: int, request: dict[str, Any], ready: int | None = None) -> str:
-        made.append(lab.ask("start", workers, request)["id"])
-        count = workers if ready is None else ready
-        lab.until(made[-1], lambda shown: connected(shown, count), START, f"{count} connected")
-        return made[-1]
-
-    yield begin
-    if not lab.lives:
-        lab.start()
-    for one in made:
-        if lab.ask("show", one)["state"] != "ended":
-            lab.ask("end", one)
-    wait_until(lambda: not fault_cluster.jobs(), 60, "Slurm's queue is empty")
-    for one in made:
-        remove_records(lab.person, one)
-
-
-def kill_worker(made: str, name: str) -> None:
-    """The nanny, which is the command of the worker's job."""
-    [nanny] = processes(made, WORKER, "--name", name)
-    nanny.kill()
 
 
 @pytest.mark.fault(21, "worker killed")

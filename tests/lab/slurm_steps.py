@@ -121,8 +121,9 @@ async def main(conf: str, peer: str, verb: str, *arguments: str) -> None:
     async def get() -> Offer:
         return offer(conf)
 
-    environment = {**os.environ, "JUPYTERHUB_API_TOKEN": "secret"}
-    lab = Clusters(Path.home(), get, environment, Peer(peer))
+    environment = {"JUPYTERHUB_API_TOKEN": "secret", **os.environ}
+    hub = Hub(environment)
+    lab = Clusters(Path.home(), get, environment, hub if hub else Peer(peer))
     if verb == "serve":
         await serve(lab)
     else:
