@@ -218,6 +218,8 @@ export interface Outlook {
   room: number | null;
   /** The same in words, by the site's presets. */
   rooms: Record<string, string>;
+  /** What lets only so many run at once, in a sentence, or null. */
+  cap: string | null;
 }
 
 /** The jobs that a start would submit. */

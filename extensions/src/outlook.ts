@@ -121,7 +121,7 @@ export function outlookLines(
   now: number,
   trans: Words
 ): string[] {
-  const { room, rate, cost } = outlook;
+  const { room, cap, rate, cost } = outlook;
   const lines = [startWords(outlook, now, trans)];
   if (workers > 1 && room !== null && room < workers) {
     lines.push(
@@ -129,6 +129,9 @@ export function outlookLines(
         ? trans.__('No such worker fits into what is free.')
         : trans.__('%1 of %2 fit into what is free.', room, workers)
     );
+  }
+  if (cap) {
+    lines.push(cap);
   }
   if (rate) {
     lines.push(trans._n('%1 worker: %2.', '%1 workers: %2.', workers, rate));

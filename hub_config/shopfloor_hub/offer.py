@@ -37,6 +37,7 @@ def build(
             **_named_in_presets(site),
             **_accounts_of(accounts, person),
         },
+        caps=tuple(cap for one in accounts.of(person) for cap in one.caps),
         clusters=ClusterTerms(
             site.clusters.workers, site.clusters.at_once, cluster_idle_rule(site)
         ),

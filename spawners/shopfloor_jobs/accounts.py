@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .caps import Cap
+
 
 @dataclass(frozen=True)
 class Account:
@@ -12,7 +14,7 @@ class Account:
 
     ``gpu_limit`` and ``gpu_used`` are GPU-seconds of the present period, of the project or of whatever it belongs
     to that has the least left; ``gpu_limit`` is None where nothing limits it. ``longest`` is the longest job in
-    seconds, None where there is no limit.
+    seconds, None where there is no limit. ``caps`` are what limits what may be had at once.
     """
 
     name: str
@@ -22,6 +24,7 @@ class Account:
     gpu_limit: int | None = None
     gpu_used: int = 0
     longest: int | None = None
+    caps: tuple[Cap, ...] = ()
 
     @property
     def gpu_left(self) -> int | None:

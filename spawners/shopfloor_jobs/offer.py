@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .caps import Cap
 from .fields import Refused, nearest
 from .idle import Rule
 from .request import FIELDS, Request, parse_fields
@@ -93,8 +94,8 @@ class Offer:
     ``limits`` are the site's largest values by field name (bytes, seconds, counts); those of the chosen
     partition apply as well. ``choices`` holds what each choice field may be, partitions excepted; a field
     without choices must stay empty. ``scheduler`` is the configuration from which a node makes the same
-    scheduler (see :func:`shopfloor_jobs.scheduler.scheduler_from`). On a node the offer is advice: people
-    can call ``sbatch`` themselves.
+    scheduler (see :func:`shopfloor_jobs.scheduler.scheduler_from`); ``caps`` are what that lets the person have at
+    once. On a node the offer is advice: people can call ``sbatch`` themselves.
     """
 
     person: str
@@ -105,6 +106,7 @@ class Offer:
     limits: Mapping[str, int] = field(default_factory=dict)
     choices: Mapping[str, tuple[Choice, ...]] = field(default_factory=dict)
     clusters: ClusterTerms = field(default_factory=ClusterTerms)
+    caps: tuple[Cap, ...] = ()
 
     @property
     def default_preset(self) -> Preset:
@@ -229,6 +231,7 @@ class Offer:
             "site_limits": dict(self.limits),
             "choices": choices,
             "clusters": self.clusters.to_json(),
+            "caps": [cap.to_json() for cap in self.caps],
         }
 
     @classmethod
@@ -249,7 +252,8 @@ class Offer:
                 for name, choices in data["choices"].items()
                 if name not in ("partition", "gpu_type")
             },
-            # A hub of an earlier version says nothing of clusters.
+            # A hub of an earlier version says nothing of these two.
+            caps=tuple(Cap(**cap) for cap in data.get("caps", ())),
             clusters=ClusterTerms.from_json(data["clusters"])
             if "clusters" in data
             else ClusterTerms(),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import directory, slurm_accounts, slurm_text
+from . import directory, slurm_accounts, slurm_caps, slurm_text
 from . import helper as verbs
 from .accounts import Accounts
 from .job import Job, Seen
@@ -129,6 +129,7 @@ class Slurm:
             self._ask(slurm_accounts.ALLOWED_QOS),
             self._ask(slurm_accounts.RESERVATIONS),
             self._ask(slurm_accounts.CONFIG),
+            self._ask(slurm_caps.QOS),
         )
         return slurm_accounts.parse(*told)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from . import slurm_caps
 from .accounts import Account, Accounts, Reservation
+from .caps import Cap
 
 ASSOCIATIONS = ("scontrol", "--oneliner", "show", "assoc_mgr", "flags=assoc")
 ALLOWED_QOS = (
@@ -35,19 +38,27 @@ class _Row:
     gpu_limit: int | None
     gpu_used: int
     longest: int | None
+    at_once: Mapping[str, int]
 
 
-def parse(associations: str, qos: str, reservations: str, config: str) -> Accounts:
-    """Put the output of the four commands together."""
+def parse(
+    associations: str, qos: str, reservations: str, config: str, qos_limits: str = ""
+) -> Accounts:
+    """Put the output of the commands together; ``qos_limits`` is that of :data:`slurm_caps.QOS`."""
+    of_qos = slurm_caps.of_qos(qos_limits)
     rows = [row for line in associations.splitlines() if (row := _row(_pairs(line)))]
     parents = {row.account: row for row in rows if not row.user}
     allowed = _allowed_qos(qos)
     people: dict[str, list[Account]] = {}
     for row in rows:
         if row.user:
-            limit, used = _least_left([row, *_above(row.account, parents)])
+            above = _above(row.account, parents)
+            limit, used = _least_left([row, *above])
             names, default = allowed.get((row.account, row.user), ((), ""))
-            account = Account(row.account, row.default, names, default, limit, used, row.longest)
+            caps = (*_caps(row, above), *_qos_caps(row, names, default, of_qos))
+            account = Account(
+                row.account, row.default, names, default, limit, used, row.longest, caps
+            )
             people.setdefault(row.user, []).append(account)
     return Accounts(
         people={person: tuple(mine) for person, mine in people.items()},
@@ -72,7 +83,38 @@ def _row(pairs: Mapping[str, str]) -> _Row | None:
         gpu_limit=None if limit == "N" else int(limit) * 60,
         gpu_used=int(used) * 60,
         longest=int(longest) * 60 if longest.isdigit() else None,
+        at_once=slurm_caps.of_association(pairs),
     )
+
+
+def _caps(row: _Row, above: Sequence[_Row]) -> list[Cap]:
+    """What holds for the association and for what it belongs to."""
+    holds: dict[str, Any] = {"account": row.account, "usual_account": row.default}
+    found = slurm_caps.caps(f"You, in project {row.account},", row.at_once, **holds)
+    for one in above:
+        found += slurm_caps.caps(f"Project {one.account}", one.at_once, **holds)
+    return found
+
+
+def _qos_caps(
+    row: _Row,
+    names: Sequence[str],
+    default: str,
+    limits: Mapping[str, tuple[Mapping[str, int], Mapping[str, int]]],
+) -> list[Cap]:
+    found: list[Cap] = []
+    for name in names:
+        together, each = limits.get(name, ({}, {}))
+        holds: dict[str, Any] = {
+            "account": row.account,
+            "qos": name,
+            "usual_account": row.default,
+            # Without another default, Slurm takes the only one.
+            "usual_qos": name == default or len(names) == 1,
+        }
+        found += slurm_caps.caps(f"All with QOS {name} together", together, **holds)
+        found += slurm_caps.caps(f"You, with QOS {name},", each, **holds)
+    return found
 
 
 def _above(account: str, parents: Mapping[str, _Row]) -> list[_Row]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shopfloor_jobs.fields import Refused
 from shopfloor_lab.clusters.adapting import HOLD, Adapting
 from shopfloor_lab.clusters.client import connect
+from shopfloor_lab.clusters.connection import Most
 from shopfloor_lab.clusters.leaving import CAUSE, LONGEST, Leaving, leaving
 
 from tests.jobs.waiting import async_wait_until
@@ -79,7 +80,7 @@ def test_it_stays_between_the_limits_and_never_cancels_what_was_wished_for_latel
 )
 def test_a_range_that_cannot_be_names_its_field(asked: Any, field: str):
     with pytest.raises(Refused) as refused:
-        Adapting.check(asked, 64)
+        Adapting.check(asked, Most(64))
     assert refused.value.field == field
 
 

@@ -7,6 +7,8 @@ import time
 from dataclasses import replace
 
 import pytest
+from shopfloor_jobs.caps import Cap
+from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.idle import Rule, State
 from shopfloor_jobs.offer import ClusterTerms
 from shopfloor_lab.clusters.client import connect
@@ -121,6 +123,25 @@ async def test_a_real_cluster_is_warned_of_kept_at_work_and_ended_in_the_rules_w
     await async_wait_until(lambda: not person.processes(), 20, "no process is left")
 
 
+async def test_what_the_scheduler_lets_nobody_have_at_once_is_not_asked_for(
+    person: Person, lab: Clusters
+) -> None:
+    # One for the cluster's own job, which has one CPU.
+    person.offer = replace(person.offer, caps=(Cap("cpus", 3, "Project vision"),))
+    lab = person.lab()
+    why = "workers: 3 is not possible: from 0 to 2: Project vision may have 3 CPUs at once"
+    with pytest.raises(Refused, match=why):
+        await lab.start({"workers": 3})
+    cluster = (await lab.start({"workers": 0}))["id"]
+    with pytest.raises(Refused, match=why):
+        await lab.scale(cluster, 3)
+    with pytest.raises(Refused, match="maximum: 3 is not possible: from 0 to 2: Project vision"):
+        await lab.adapt(cluster, {"minimum": 0, "maximum": 3})
+    with pytest.raises(Refused, match="from 0 to 1: Project vision"):
+        await lab.start({"workers": 2, "request": {"cpus": 2}})
+    await lab.end(cluster)
+
+
 async def test_the_sites_limits_hold_and_are_named(person: Person, lab: Clusters) -> None:
     cluster = await lab.start({"workers": 0, "name": "first"})
     with pytest.raises(Conflict, match="You have 1 cluster, and 1 at a time is the limit here"):
@@ -130,6 +151,6 @@ async def test_the_sites_limits_hold_and_are_named(person: Person, lab: Clusters
         lab.adapt(cluster["id"], {"minimum": 0, "maximum": 4}),
         lab.start({"workers": 4}),
     ):
-        with pytest.raises(ValueError, match="from 0 to 3"):
+        with pytest.raises(Refused, match="from 0 to 3"):
             await ask
     await lab.end(cluster["id"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shopfloor_jobs.caps import Cap
 from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.job import Job
 from shopfloor_jobs.offer import Offer, Partition, Preset
@@ -150,7 +151,7 @@ def test_a_hub_that_is_slow_or_asked_too_much_leaves_what_was_known(
     assert again["room"] == 3 and again["start"]["ago"] >= 0
     new = lab.ask("POST", "form/outlook", {"workers": 3}).json()
     assert new["start"] == {**new["start"], "kind": "unknown", "at": None, "ago": None}
-    assert set(new) == set(OUTLOOK)
+    assert set(new) == {*OUTLOOK, "cap"} and new["cap"] is None
 
 
 def test_a_hub_that_hangs_is_waited_for_but_not_for_long(
@@ -159,6 +160,8 @@ def test_a_hub_that_hangs_is_waited_for_but_not_for_long(
     monkeypatch.setattr(form, "OUTLOOK_WITHIN", 0.2)
     environment = {"JUPYTERHUB_API_URL": hub.url, "JUPYTERHUB_API_TOKEN": HUB_TOKEN}
     asking = form.Form(person.lab(), Hub(environment))
+    capped = replace(person.offer, caps=(Cap("cpus", 3, "Project vision"),))
+    monkeypatch.setattr(asking.clusters, "offer", lambda: asyncio.sleep(0, capped))
     hub.answers.clear()
     began = time.monotonic()
     try:
@@ -168,6 +171,7 @@ def test_a_hub_that_hangs_is_waited_for_but_not_for_long(
         hub.answers.set()
     assert waited < 10
     assert answer["start"]["kind"] == "unknown" and answer["start"]["why"]
+    assert answer["cap"] == "Project vision may have 3 CPUs at once."
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 from shopfloor_jobs.fields import Refused
 
-from .connection import MOST_WORKERS, check_workers
+from .connection import ANY, Most, check_workers
 
 HOLD = 60.0  # seconds for which the highest wish counts
 
@@ -27,7 +27,7 @@ class Adapting:
     _wishes: deque[tuple[float, int]] = field(default_factory=deque, repr=False)
 
     @classmethod
-    def check(cls, asked: Any, most: int = MOST_WORKERS) -> Adapting:
+    def check(cls, asked: Any, most: Most = ANY) -> Adapting:
         """``{"minimum": 1, "maximum": 8}``, where there may be so many workers. Raises Refused."""
         if not isinstance(asked, Mapping) or set(asked) != {"minimum", "maximum"}:
             raise Refused("adapt", asked, "the two numbers minimum and maximum")
@@ -47,7 +47,7 @@ class Adapting:
         return {"minimum": self.minimum, "maximum": self.maximum}
 
 
-def _number(name: str, value: Any, most: int) -> int:
+def _number(name: str, value: Any, most: Most) -> int:
     try:
         return check_workers(value, most)
     except Refused as refused:

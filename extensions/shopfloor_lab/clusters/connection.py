@@ -153,10 +153,22 @@ def check_name(name: Any) -> str:
     return name
 
 
-def check_workers(workers: Any, most: int = MOST_WORKERS) -> int:
+@dataclass(frozen=True)
+class Most:
+    """How many workers there may be, and why, where that is not the site's own number."""
+
+    workers: int = MOST_WORKERS
+    why: str = ""
+
+
+ANY = Most()
+
+
+def check_workers(workers: Any, most: Most = ANY) -> int:
     """A number of workers, where there may be so many. Raises Refused."""
     if not isinstance(workers, int) or isinstance(workers, bool):
         raise Refused("workers", workers, "a whole number")
-    if not 0 <= workers <= most:
-        raise Refused("workers", workers, f"from 0 to {most}")
+    if not 0 <= workers <= most.workers:
+        why = f": {most.why}" if most.why else ""
+        raise Refused("workers", workers, f"from 0 to {most.workers}{why}")
     return workers

@@ -24,10 +24,10 @@ from shopfloor_lab.hub import Hub, NoHub
 
 from .carried import carry
 from .command import OUR_CODE, worker_command
-from .connection import check_workers
+from .connection import Most, check_workers
 from .launch import worker_job
 from .listing import Clusters
-from .planning import LEAST_MEMORY, Prepared, worker_request
+from .planning import LEAST_MEMORY, Prepared, most_workers, worker_request
 from .presets import Presets
 
 OUTLOOK_WITHIN = 8.0  # seconds; the hub itself waits some for its scheduler
@@ -56,16 +56,18 @@ class Form:
     async def outlook(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """When a cluster's first worker would start and what all of them cost, as the hub says (see its outlook.py).
 
-        ``start`` has ``ago`` for ``asked``, in seconds, which needs no clock of the browser's. Where the hub does
+        ``start`` has ``ago`` for ``asked``, in seconds, which needs no clock of the browser's; ``cap`` is the sentence
+        on what lets no more workers run at once than a cluster may have, or None. Where the hub does
         not say, the answer is what it said last, of the kind *unknown*. Raises Refused or NoOffer.
         """
         unknown = set(body) - {"workers", "request"}
         if unknown:
             raise Refused(str(sorted(unknown)[0])[:64], "", "there is no such field")
         offer = await self.clusters.offer()
-        count = max(1, check_workers(body.get("workers", 1), offer.clusters.workers))
         asked = body.get("request")
         request = worker_request(offer, {} if asked is None else asked)
+        most = most_workers(offer, request)
+        count = max(1, check_workers(body.get("workers", 1), most))
         question = {"user_options": request.to_json(), "count": count}
         key = (request, count)
         try:
@@ -73,12 +75,12 @@ class Form:
         except NoHub as error:
             known = self._outlooks.get(key, NOTHING)
             start = {**known["start"], "kind": "unknown", "why": str(error)}
-            return _with_age({**known, "start": start})
+            return _told({**known, "start": start}, most)
         self._outlooks[key] = answer
         self._outlooks.move_to_end(key)
         while len(self._outlooks) > KEPT:
             self._outlooks.popitem(last=False)
-        return _with_age(answer)
+        return _told(answer, most)
 
     async def script(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The jobs that a start with this body would submit: the controller's, and that of one worker.
@@ -164,7 +166,8 @@ def _lines(command: Any) -> str:
     return " \\\n  ".join(lines)
 
 
-def _with_age(answer: Mapping[str, Any]) -> dict[str, Any]:
+def _told(answer: Mapping[str, Any], most: Most) -> dict[str, Any]:
     start = dict(answer["start"])
     asked = start.pop("asked", None)
-    return {**answer, "start": {**start, "ago": None if asked is None else time.time() - asked}}
+    start["ago"] = None if asked is None else time.time() - asked
+    return {**answer, "start": start, "cap": f"{most.why}." if most.why else None}

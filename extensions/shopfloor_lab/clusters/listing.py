@@ -20,6 +20,7 @@ from shopfloor_jobs import directory
 from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.job import Job
 from shopfloor_jobs.offer import Offer
+from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused, Unreachable, scheduler_from
 from shopfloor_jobs.view import View
 
@@ -35,6 +36,7 @@ from .connection import (
     WORKERS,
     Connection,
     Ended,
+    Most,
     Plan,
     check_workers,
     cluster_directories,
@@ -43,7 +45,7 @@ from .connection import (
     remove_secrets,
 )
 from .kernels import Kernels
-from .planning import Planner
+from .planning import Planner, most_workers
 from .remote import NoAnswer, Remote
 
 log = logging.getLogger("shopfloor.clusters")
@@ -143,17 +145,21 @@ class Clusters:
 
     async def scale(self, cluster: str, workers: Any) -> dict[str, Any]:
         """Raises Refused, LookupError, Conflict (it does not run) or NoAnswer."""
-        count = check_workers(workers, (await self.offer()).clusters.workers)
+        count = check_workers(check_workers(workers), await self._most(cluster))
         return await self._steer(cluster, "scale", count=count)
 
     async def adapt(self, cluster: str, adapt: Any) -> dict[str, Any]:
         """From now on, as many workers as there is work for; raises as :meth:`scale` does."""
-        adapting = Adapting.check(adapt, (await self.offer()).clusters.workers)
+        adapting = Adapting.check(Adapting.check(adapt).to_json(), await self._most(cluster))
         return await self._steer(cluster, "adapt", **adapting.to_json())
 
     async def keep(self, cluster: str) -> dict[str, Any]:
         """The person wants it, though it computes nothing; raises as :meth:`scale` does."""
         return await self._steer(cluster, "keep")
+
+    async def _most(self, cluster: str) -> Most:
+        plan = (await self._files(cluster)).plan
+        return most_workers(await self.offer(), Request.from_json(plan.request))
 
     async def _steer(self, cluster: str, operation: str, **values: int) -> dict[str, Any]:
         await self._remote.ask(await self._running(cluster), operation, **values)

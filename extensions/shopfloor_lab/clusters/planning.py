@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shopfloor_jobs.caps import tightest
 from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.job import Job, new_tag
 from shopfloor_jobs.offer import Offer
@@ -16,7 +17,7 @@ from shopfloor_jobs.request import FIELDS, Request
 
 from .adapting import Adapting
 from .carried import carry, with_code
-from .connection import KIND, Plan, check_name, check_workers
+from .connection import KIND, Most, Plan, check_name, check_workers
 from .environment import job_environment
 from .kernels import Checked, Kernels
 
@@ -57,10 +58,10 @@ class Planner:
             raise Refused(str(sorted(unknown)[0])[:64], "", "there is no such field")
         name = check_name(body["name"]) if body.get("name") else ""
         offer = await self.offer()
-        workers, adapt = _how_many(body, offer.clusters.workers)
         asked = body.get("request")
         request = worker_request(offer, {} if asked is None else asked)
         controller = controller_request(offer, request, body.get("lasts"))
+        workers, adapt = _how_many(body, offer, request, controller)
         checked = await self.kernels.check(body.get("kernel"), body.get("notebook"))
         if checked.refusal:
             raise Refused("kernel", checked.kernel.name, checked.refusal)
@@ -104,8 +105,20 @@ class Planner:
         return {"kernel": kernel.name, "label": kernel.label, "env": env}
 
 
-def _how_many(body: Mapping[str, Any], most: int) -> tuple[int, dict[str, int] | None]:
+def most_workers(offer: Offer, request: Request, controller: Request | None = None) -> Most:
+    """How many workers with this request one cluster may have: the site's number, or what the scheduler lets run."""
+    controller = controller or Request(cpus=CONTROLLER["cpus"], memory=CONTROLLER["memory"])
+    found = tightest(offer.caps, request, beside=controller)
+    if found and found[0] < offer.clusters.workers:
+        return Most(found[0], str(found[1]))
+    return Most(offer.clusters.workers)
+
+
+def _how_many(
+    body: Mapping[str, Any], offer: Offer, request: Request, controller: Request
+) -> tuple[int, dict[str, int] | None]:
     """The number of workers at the start, and the range within which it follows the work. Raises Refused."""
+    most = most_workers(offer, request, controller)
     if body.get("adapt") is None:
         return check_workers(body.get("workers", 1), most), None
     if "workers" in body:

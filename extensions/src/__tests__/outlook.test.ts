@@ -37,6 +37,7 @@ const outlook = (
   free: false,
   room: null,
   rooms: {},
+  cap: null,
   ...changes
 });
 
@@ -156,6 +157,8 @@ test('the price is that of all workers, and it is told how many fit', () => {
       'No such worker fits into what is free.'
     )
   );
+  const cap = 'Project vision may have 8 GPUs at once.';
+  assert.ok(outlookLines(outlook({}, { cap }), 1, NOW, english).includes(cap));
   assert.ok(
     outlookLines(outlook({}, { too_dear: true }), 1, NOW, english).includes(
       'That is more than is left.'
