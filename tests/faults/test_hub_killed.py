@@ -196,12 +196,13 @@ def test_fifty_servers_do_not_notice_a_restart(faults: Faults, how: str):
         for number in range(5):
             for one in people:
                 pool.submit(one.start, f"s{number}", preset="stub")
-    wait_until(lambda: len(_ready(faults)) == 50, 90, "50 are ready", pause=0.5)
+    # How long that takes is the machine's affair, which is busy where fault tests run side by side.
+    wait_until(lambda: len(_ready(faults)) == 50, 300, "50 are ready", pause=0.5)
     before = {job.id: (job.node, job.started) for job in faults.case.jobs()}
     getattr(faults.hub, how)()
     assert {job.id: (job.node, job.started) for job in faults.case.jobs()} == before
     faults.hub.start_hub()
-    wait_until(lambda: len(_ready(faults)) == 50, 60, "50 are ready again", pause=0.5)
+    wait_until(lambda: len(_ready(faults)) == 50, 120, "50 are ready again", pause=0.5)
     assert {job.id: (job.node, job.started) for job in faults.case.jobs()} == before
     nothing_lost(faults.case, people)
 
