@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jupyter_core.utils import ensure_async
 from jupyter_server.utils import url_path_join
 
-from .clusters import doors, form_handlers
+from .clusters import doors, events_handler, form_handlers
 from .clusters.form import Form
 from .clusters.handlers import routes
 from .clusters.kernels import Kernels, Specs
@@ -41,7 +41,10 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     server.web_app.add_handlers(
         ".*$",
         [
-            *((url_path_join(base, path), handler, parts) for path, handler in routes()),
+            *(
+                (url_path_join(base, path), handler, parts)
+                for path, handler in (*events_handler.routes(), *routes())
+            ),
             *(
                 (url_path_join(base, path), handler, options)
                 for path, handler, options in doors.routes(parts)

@@ -24,6 +24,7 @@ from .lab_server import HUB_TOKEN, LabServer, OfferingHub
 ROUTES = [
     ("GET", "offer"),
     ("GET", "clusters"),
+    ("GET", "clusters/events"),
     ("POST", "clusters"),
     ("PATCH", "clusters/shopfloor-cluster-0123456789abcdef"),
     ("DELETE", "clusters/shopfloor-cluster-0123456789abcdef"),
@@ -132,7 +133,7 @@ def test_a_cluster_from_post_to_removal(lab: LabServer, person: Person) -> None:
     answer = lab.ask("POST", "clusters", asked)
     assert answer.status_code == 201, answer.text
     made = answer.json()
-    assert set(made) == {*CLUSTER_KEYS, "notes"} and made["notes"] == []
+    assert set(made) == {*CLUSTER_KEYS, "notes", "server_time"} and made["notes"] == []
     assert made["name"] == "My data" and made["state"] in ("submitted", "starting")
     assert made["request"] == {**made["request"], "memory": 768 * 1024**2, "time": 1800, "cpus": 1}
     assert set(made["request"]) == set(FIELDS)

@@ -64,6 +64,11 @@ class Handler(APIHandler):
             raise Refused("body", body, "a JSON object")
         return body
 
+    def finish_order(self, cluster: dict[str, Any]) -> None:
+        """Answer with what became of a cluster; the look that follows is newer, and whoever reads the news knows it."""
+        self.finish({**cluster, "server_time": time()})
+        self.clusters.news.look_now()
+
 
 class OfferHandler(Handler):
     @web.authenticated
@@ -86,7 +91,7 @@ class ClustersHandler(Handler):
     async def post(self) -> None:
         cluster = await self.clusters.start(self.body())
         self.set_status(201)
-        self.finish(cluster)
+        self.finish_order(cluster)
 
 
 class ClusterHandler(Handler):
@@ -96,13 +101,14 @@ class ClusterHandler(Handler):
     async def patch(self, cluster: str) -> None:
         body = self.body()
         if set(body) == {"adapt"}:
-            self.finish(await self.clusters.adapt(cluster, body["adapt"]))
+            described = await self.clusters.adapt(cluster, body["adapt"])
         elif set(body) == {"workers"}:
-            self.finish(await self.clusters.scale(cluster, body["workers"]))
+            described = await self.clusters.scale(cluster, body["workers"])
         elif body == {"keep": True}:
-            self.finish(await self.clusters.keep(cluster))
+            described = await self.clusters.keep(cluster)
         else:
             raise Refused("body", sorted(body), "one field: workers, adapt, or keep, which is true")
+        self.finish_order(described)
 
     @web.authenticated
     @authorized
@@ -111,6 +117,7 @@ class ClusterHandler(Handler):
         await self.clusters.end(cluster)
         self.set_status(204)
         self.finish()
+        self.clusters.news.look_now()
 
 
 class CellHandler(Handler):

@@ -45,6 +45,7 @@ from .connection import (
     remove_secrets,
 )
 from .kernels import Kernels
+from .news import News
 from .planning import Planner, most_workers
 from .remote import NoAnswer, Remote
 
@@ -61,7 +62,7 @@ class Conflict(Exception):
 
 
 class Clusters:
-    """The clusters under one home. ``offer`` fetches what the person may ask for."""
+    """The clusters under one home. ``offer`` fetches what the person may ask for; ``news`` tells what changes."""
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class Clusters:
         self.planner = Planner(
             home, offer, environment, self.hub.host, kernels or Kernels(environment)
         )
+        self.news = News(self.list, home)
         self._remote = Remote()
         self._views: tuple[Mapping[str, Any], View, View] | None = None
         self._last: dict[str, str] = {}

@@ -1,0 +1,69 @@
+"""Which figures of a cluster are others than those told before, to somebody who reads them; news.py tells them.
+
+Memory and CPU are never the same twice, and an idle cluster would be told anew at every look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MB = 1024**2
+
+
+@dataclass(frozen=True)
+class Near:
+    """How near a figure must be to the one told before not to be told: by so much, or by this share of it.
+
+    ``zero`` is whether nothing is told apart from something, however little.
+    """
+
+    amount: float
+    share: float = 0.0
+    zero: bool = True
+
+
+BYTES = Near(16 * MB, 0.01)
+PERCENT = Near(5, zero=False)  # an idle worker's is between 0 and 4
+# By where they stand in the contract with the panel.
+FIGURES = {
+    "memory": BYTES,
+    "workers.rows.memory": BYTES,
+    "workers.rows.cpu": PERCENT,
+}
+
+
+def steady(before: Sequence[Mapping[str, Any]], after: Sequence[Any]) -> list[dict[str, Any]]:
+    """The clusters ``after``, with the figures of those ``before`` where they are near."""
+    return _rows(before, after, "", "id")
+
+
+def _rows(before: Any, after: Sequence[Any], path: str, key: str) -> list[Any]:
+    known = {one[key]: one for one in before} if isinstance(before, Sequence) else {}
+    return [_steady(known.get(one[key]), one, path) for one in after]
+
+
+def _steady(before: Any, after: Any, path: str) -> Any:
+    if isinstance(after, Mapping):
+        old = before if isinstance(before, Mapping) else {}
+        return {
+            name: _steady(old.get(name), value, f"{path}.{name}" if path else name)
+            for name, value in after.items()
+        }
+    if path == "workers.rows":
+        return _rows(before, after, path, "name")
+    near = FIGURES.get(path)
+    return before if near and _is_near(before, after, near) else after
+
+
+def _is_near(before: Any, after: Any, near: Near) -> bool:
+    if not _is_number(before) or not _is_number(after):
+        return False
+    if near.zero and (before == 0) != (after == 0):
+        return False
+    return abs(after - before) <= max(near.amount, near.share * abs(before))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
