@@ -5,8 +5,10 @@ import { ServerConnection } from '@jupyterlab/services';
 
 import type {
   Cluster,
+  ClusterEvent,
   FormParts,
   NoJob,
+  Ordered,
   Outlook,
   Plot,
   Preset,
@@ -17,6 +19,7 @@ import type {
   Software,
   Start
 } from './contract.ts';
+import { readEvents } from './events.ts';
 import { Refusal } from './refusal.ts';
 import type { Words } from './words.ts';
 
@@ -62,20 +65,47 @@ export class Api {
     return this._ask('GET', ['clusters']);
   }
 
-  start(start: Start): Promise<Cluster> {
+  /** What happens to the clusters, until the server ends the stream; null is a sign of life. Throws `Refusal`. */
+  async *clusterEvents(
+    signal: AbortSignal
+  ): AsyncGenerator<ClusterEvent | null, void, undefined> {
+    const answer = await this._request('GET', ['clusters', 'events'], signal);
+    const type = answer.headers.get('Content-Type') ?? '';
+    if (!answer.body || !type.startsWith('text/event-stream')) {
+      throw new Refusal(
+        this._trans.__('Something between here and your server answered.')
+      );
+    }
+    try {
+      yield* readEvents<ClusterEvent>(answer.body);
+    } catch (error) {
+      if (error instanceof SyntaxError) {
+        throw new Refusal(
+          this._trans.__('Something between here and your server answered.')
+        );
+      }
+      // What fetch throws when the connection breaks, or is closed by us.
+      if (error instanceof TypeError || error instanceof DOMException) {
+        throw new Refusal(this._trans.__('Your server does not answer.'));
+      }
+      throw error;
+    }
+  }
+
+  start(start: Start): Promise<Ordered> {
     return this._ask('POST', ['clusters'], start);
   }
 
-  scale(id: string, workers: number): Promise<Cluster> {
+  scale(id: string, workers: number): Promise<Ordered> {
     return this._ask('PATCH', ['clusters', id], { workers });
   }
 
-  adapt(id: string, adapt: Range): Promise<Cluster> {
+  adapt(id: string, adapt: Range): Promise<Ordered> {
     return this._ask('PATCH', ['clusters', id], { adapt });
   }
 
   /** Says that a cluster is wanted, though it computes nothing. */
-  keepCluster(id: string): Promise<Cluster> {
+  keepCluster(id: string): Promise<Ordered> {
     return this._ask('PATCH', ['clusters', id], { keep: true });
   }
 
@@ -140,6 +170,25 @@ export class Api {
     body?: object,
     query: Record<string, string | undefined> = {}
   ): Promise<T> {
+    const timeout = method === 'GET' ? ASK_TIMEOUT : ORDER_TIMEOUT;
+    const answer = await this._request(
+      method,
+      path,
+      AbortSignal.timeout(timeout),
+      body,
+      query
+    );
+    return parse(await answer.text()) as T;
+  }
+
+  /** The answer, if it is no refusal. */
+  private async _request(
+    method: string,
+    path: string[],
+    signal: AbortSignal,
+    body?: object,
+    query: Record<string, string | undefined> = {}
+  ): Promise<Response> {
     const given = Object.entries(query).filter(([, value]) => value);
     const url =
       URLExt.join(
@@ -147,14 +196,13 @@ export class Api {
         'shopfloor/api',
         ...path.map(encodeURIComponent)
       ) + URLExt.objectToQueryString(Object.fromEntries(given));
-    const timeout = method === 'GET' ? ASK_TIMEOUT : ORDER_TIMEOUT;
     let response: Response;
     try {
       response = await ServerConnection.makeRequest(
         url,
         {
           method,
-          signal: AbortSignal.timeout(timeout),
+          signal,
           ...(body ? { body: JSON.stringify(body) } : {})
         },
         this._settings
@@ -165,20 +213,20 @@ export class Api {
       }
       throw error;
     }
-    const answer = parse(await response.text());
-    if (!response.ok) {
-      throw new Refusal(
-        typeof answer?.message === 'string' && answer.message
-          ? answer.message
-          : this._trans.__(
-              'Your server answered with error %1.',
-              response.status
-            ),
-        typeof answer?.field === 'string' ? answer.field : null,
-        response.status
-      );
+    if (response.ok) {
+      return response;
     }
-    return answer as T;
+    const answer = parse(await response.text());
+    throw new Refusal(
+      typeof answer?.message === 'string' && answer.message
+        ? answer.message
+        : this._trans.__(
+            'Your server answered with error %1.',
+            response.status
+          ),
+      typeof answer?.field === 'string' ? answer.field : null,
+      response.status
+    );
   }
 }
 

@@ -1,55 +1,88 @@
-/** The clusters as last heard of: polls while somebody looks, carries out orders, and says when news is old. */
+/** The clusters as last heard of: hears what changes while somebody looks, carries out orders, says when news is old. */
 
 import type { IDisposable } from '@lumino/disposable';
-import { Poll } from '@lumino/polling';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import type { Api } from './api.ts';
-import type { Cluster, Range, Start } from './contract.ts';
+import type {
+  Cluster,
+  ClusterEvent,
+  Ordered,
+  Range,
+  Start
+} from './contract.ts';
+import { Feed } from './feed.ts';
 import { Refusal } from './refusal.ts';
-
-/** Milliseconds between two looks, and the most that failures stretch it to. */
-const INTERVAL = 2_000;
-const MAX_INTERVAL = 30_000;
+import { timeout, type Timer } from './timer.ts';
 
 /** The part of the server's API that the list needs. */
 export type ClusterApi = Pick<
   Api,
-  'clusters' | 'start' | 'scale' | 'adapt' | 'keepCluster' | 'remove'
+  | 'clusters'
+  | 'clusterEvents'
+  | 'start'
+  | 'scale'
+  | 'adapt'
+  | 'keepCluster'
+  | 'remove'
 >;
 
 export class Clusters implements IDisposable {
   private _api: ClusterApi;
-  private _list: Cluster[] | null = null;
+  private _feed: Feed<ClusterEvent>;
+  private _heard: Cluster[] | null = null;
+  private _heardTo = 0;
+  /** What orders were answered that is newer than what was heard. */
+  private _answered = new Map<string, Ordered>();
   private _updated: number | null = null;
   private _problem: string | null = null;
+  private _missing: string | null | undefined;
   private _ahead = 0;
   private _orders = 0;
   private _stopping = new Set<string>();
   private _targets = new Map<string, number>();
   private _refusals = new Map<string, string>();
   private _changed = new Signal<this, void>(this);
-  private _poll: Poll;
   private _isDisposed = false;
 
-  /** `isWatched` says whether anybody sees the list; nothing is fetched otherwise. */
-  constructor(api: ClusterApi, isWatched: () => boolean) {
+  constructor(api: ClusterApi, timer: Timer = timeout) {
     this._api = api;
-    this._poll = new Poll({
-      name: 'shopfloor-lab:clusters',
-      factory: () => this._fetch(),
-      frequency: { interval: INTERVAL, backoff: true, max: MAX_INTERVAL },
-      standby: () => (isWatched() ? 'when-hidden' : true)
-    });
+    this._feed = new Feed(
+      {
+        open: signal => api.clusterEvents(signal),
+        hear: event => this._hear(event),
+        miss: problem => this._miss(problem)
+      },
+      timer
+    );
   }
 
   get changed(): ISignal<this, void> {
     return this._changed;
   }
 
-  /** Null until the first answer. */
+  /** Newest first; null until the first news. */
   get list(): readonly Cluster[] | null {
-    return this._list;
+    if (!this._answered.size) {
+      return this._heard;
+    }
+    const heard = this._heard ?? [];
+    const known = new Set(heard.map(one => one.id));
+    const started = [...this._answered.values()].filter(
+      one => !known.has(one.id)
+    );
+    return [
+      ...started.reverse(),
+      ...heard.map(one => this._answered.get(one.id) ?? one)
+    ];
+  }
+
+  /**
+   * Whether the list is only asked for now and then, because the stream cannot be had, with the reason; null where it
+   * gave none, undefined where all is well.
+   */
+  get missing(): string | null | undefined {
+    return this._missing;
   }
 
   /** When the list was last heard, in epoch seconds of this browser, or null. */
@@ -73,8 +106,17 @@ export class Clusters implements IDisposable {
 
   dispose(): void {
     this._isDisposed = true;
-    this._poll.dispose();
+    this._feed.stop();
     Signal.clearData(this);
+  }
+
+  /** Somebody looks at the list, or nobody does any more: nothing is heard then. */
+  watch(isSeen: boolean): void {
+    if (isSeen && !this._isDisposed) {
+      this._feed.start();
+    } else {
+      this._feed.stop();
+    }
   }
 
   /** Whether a stop was asked for that the list does not show yet. */
@@ -102,17 +144,26 @@ export class Clusters implements IDisposable {
     this._changed.emit();
   }
 
-  /** Looks now; resolves when the answer is in or the failure is noted in `problem`. */
+  /** Resolves when the list is current, or the failure is noted in `problem`. */
   async refresh(): Promise<void> {
+    if (this._feed.isLive) {
+      return;
+    }
+    const orders = this._orders;
     try {
-      await this._fetch();
+      const { clusters, server_time } = await this._api.clusters();
+      // A look that began before an order was carried out tells an old story.
+      if (orders === this._orders && !this._feed.isLive) {
+        this._answered.clear();
+        this._take(clusters, server_time);
+      }
     } catch (error) {
       if (!(error instanceof Refusal)) {
         throw error;
       }
+      this._problem = error.message;
     }
-    // Goes on from here at the normal pace, whatever the failures before had stretched it to.
-    void this._poll.schedule({ phase: 'resolved', interval: INTERVAL });
+    this._changed.emit();
   }
 
   /** Starts a cluster; throws `Refusal`. */
@@ -171,6 +222,7 @@ export class Clusters implements IDisposable {
     this.setRefusal(id, null);
     try {
       await this._order(() => this._api.remove(id));
+      this._answered.delete(id);
     } catch (error) {
       this._stopping.delete(id);
       this._note(id, error);
@@ -180,7 +232,7 @@ export class Clusters implements IDisposable {
 
   private async _change(
     id: string,
-    order: () => Promise<Cluster>
+    order: () => Promise<Ordered>
   ): Promise<void> {
     this.setRefusal(id, null);
     try {
@@ -197,7 +249,6 @@ export class Clusters implements IDisposable {
     this.setRefusal(id, error.message);
   }
 
-  /** A look that began before an order was carried out tells an old story: `_orders` marks it. */
   private async _order<T>(order: () => Promise<T>): Promise<T> {
     try {
       return await order();
@@ -206,38 +257,56 @@ export class Clusters implements IDisposable {
     }
   }
 
-  private async _fetch(): Promise<void> {
-    const orders = this._orders;
-    try {
-      const { clusters, server_time } = await this._api.clusters();
-      if (orders === this._orders) {
-        this._list = clusters;
-        this._forget();
+  private _hear(event: ClusterEvent | null): void {
+    this._missing = undefined;
+    if (event?.kind === 'trouble') {
+      this._problem = event.message;
+    } else if (event === null) {
+      // Nothing changed, and what cannot be seen still cannot.
+      if (!this._problem) {
+        this._updated = Date.now() / 1000;
       }
-      this._ahead = server_time - Date.now() / 1000;
-      this._updated = Date.now() / 1000;
-      this._problem = null;
-    } catch (error) {
-      if (error instanceof Refusal) {
-        this._problem = error.message;
+    } else {
+      for (const [id, { server_time }] of this._answered) {
+        if (event.kind === 'all' || server_time <= event.server_time) {
+          this._answered.delete(id);
+        }
       }
-      throw error;
-    } finally {
-      this._changed.emit();
+      this._take(
+        event.kind === 'all'
+          ? event.clusters
+          : changedList(this._heard ?? [], event),
+        event.server_time
+      );
     }
+    this._changed.emit();
   }
 
-  private _put(cluster: Cluster): void {
-    const list = this._list ?? [];
-    this._list = list.some(one => one.id === cluster.id)
-      ? list.map(one => (one.id === cluster.id ? cluster : one))
-      : [cluster, ...list];
+  /** The stream cannot be had: what it would have told is asked for. */
+  private async _miss(problem: string | null): Promise<void> {
+    this._missing = problem;
+    await this.refresh();
+  }
+
+  private _take(clusters: Cluster[], time: number): void {
+    this._heard = clusters;
+    this._heardTo = time;
+    this._ahead = time - Date.now() / 1000;
+    this._updated = Date.now() / 1000;
+    this._problem = null;
+    this._forget();
+  }
+
+  private _put(cluster: Ordered): void {
+    if (cluster.server_time > this._heardTo) {
+      this._answered.set(cluster.id, cluster);
+    }
     this._changed.emit();
   }
 
   /** Drops what was kept about clusters that are gone, and marks of a stop that has happened. */
   private _forget(): void {
-    const states = new Map(this._list?.map(one => [one.id, one.state]));
+    const states = new Map(this.list?.map(one => [one.id, one.state]));
     for (const id of this._stopping) {
       if ((states.get(id) ?? 'ended') === 'ended') {
         this._stopping.delete(id);
@@ -249,4 +318,18 @@ export class Clusters implements IDisposable {
       }
     }
   }
+}
+
+/** The list after a change. */
+function changedList(
+  before: Cluster[],
+  event: ClusterEvent & { kind: 'changed' }
+): Cluster[] {
+  const known = new Map(before.map(one => [one.id, one]));
+  for (const fields of event.clusters) {
+    // One that is new has all its fields.
+    known.set(fields.id, { ...known.get(fields.id), ...fields } as Cluster);
+  }
+  const ids = event.ids ?? before.map(one => one.id);
+  return ids.flatMap(id => known.get(id) ?? []);
 }

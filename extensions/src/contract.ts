@@ -146,6 +146,25 @@ export interface Cluster {
   software: string | null;
 }
 
+/** What became of a cluster by an order; `server_time` as in `ClusterEvent`, when that was so. */
+export type Ordered = Cluster & { server_time: number };
+
+/**
+ * What `clusters/events` tells, each a line of JSON: at first all clusters, newest first, then of each only the fields
+ * that are others now, with all `ids` in order where a cluster came or went. Figures stay as they were told while they
+ * are near. `server_time` is when the look at them began, in epoch seconds: what was ordered before is in it.
+ */
+export type ClusterEvent =
+  | { kind: 'all'; clusters: Cluster[]; server_time: number }
+  | {
+      kind: 'changed';
+      clusters: (Partial<Cluster> & { id: string })[];
+      ids?: string[];
+      server_time: number;
+    }
+  /** Why nothing can be seen now; `all` follows when it can. */
+  | { kind: 'trouble'; message: string; server_time: number };
+
 /** One of Dask's own plots, and what people call it. */
 export interface Plot {
   name: string;

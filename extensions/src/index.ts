@@ -125,7 +125,7 @@ const jobs: JupyterFrontEndPlugin<void> = {
       return running.length === 1 ? running[0] : chooseCluster(running, title);
     };
 
-    const clusters: Clusters = new Clusters(api, () => panel.isVisible);
+    const clusters = new Clusters(api);
     const showPlots = addPlots({
       app,
       api,

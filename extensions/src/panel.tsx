@@ -3,14 +3,14 @@
 import { ReactWidget, UseSignal } from '@jupyterlab/apputils';
 import { addIcon } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
-import React from 'react';
+import React, { useEffect, useRef } from 'react';
 
 import type { Clusters } from './clusters.ts';
 import type { Cluster } from './contract.ts';
 import { jobsIcon } from './icons.ts';
 import { showClock } from './quantity.ts';
 import { ClusterRow } from './row.tsx';
-import type { Words } from './words.ts';
+import { announcement, newsLine, type Words } from './words.ts';
 
 /** What the panel's buttons do beyond the list itself. */
 export interface Actions {
@@ -38,12 +38,38 @@ export class JobsPanel extends ReactWidget {
     this._clusters = clusters;
     this._actions = actions;
     this._trans = trans;
+    document.addEventListener('visibilitychange', this._look);
+  }
+
+  override dispose(): void {
+    document.removeEventListener('visibilitychange', this._look);
+    super.dispose();
+  }
+
+  protected override onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    this._look();
   }
 
   protected override onAfterShow(message: Message): void {
     super.onAfterShow(message);
-    void this._clusters.refresh();
+    this._look();
   }
+
+  protected override onAfterHide(message: Message): void {
+    super.onAfterHide(message);
+    this._look();
+  }
+
+  protected override onAfterDetach(message: Message): void {
+    super.onAfterDetach(message);
+    this._look();
+  }
+
+  /** A browser has few connections to one server: none is held for a panel that nobody sees. */
+  private _look = () => {
+    this._clusters.watch(this.isVisible && !document.hidden);
+  };
 
   protected override render(): React.ReactElement {
     return (
@@ -82,6 +108,7 @@ function JobsView(props: {
         </button>
       </div>
       <News clusters={clusters} trans={trans} />
+      <Announced list={list} trans={trans} />
       {list && list.length > 0 && (
         <ul
           className="shopfloor-Jobs-list"
@@ -121,25 +148,36 @@ function JobsView(props: {
 
 /** Nothing on screen may lie: how old it is, and why, where it is not current. */
 function News(props: { clusters: Clusters; trans: Words }): React.ReactElement {
-  const { problem, updated, list } = props.clusters;
-  const { trans } = props;
-  let text = list === null && !problem ? trans.__('Looking…') : '';
-  if (problem) {
-    text =
-      updated === null
-        ? problem
-        : trans.__(
-            'Not updated since %1. %2',
-            showClock(updated, Date.now() / 1000),
-            problem
-          );
-  }
+  const { clusters, trans } = props;
+  const text = newsLine(clusters, trans, time =>
+    showClock(time, Date.now() / 1000)
+  );
   return (
     <div
       role="status"
-      className={`shopfloor-News${problem ? ' shopfloor-Problem' : ''}`}
+      className={`shopfloor-News${clusters.problem ? ' shopfloor-Problem' : ''}`}
     >
       {text}
+    </div>
+  );
+}
+
+/** Figures change all the time; who hears the page is told of states only. */
+function Announced(props: {
+  list: Clusters['list'];
+  trans: Words;
+}): React.ReactElement {
+  const { list, trans } = props;
+  const before = useRef<Clusters['list']>(null);
+  const said = useRef('');
+  const news = announcement(before.current, list, trans);
+  useEffect(() => {
+    before.current = list;
+    said.current = news || said.current;
+  });
+  return (
+    <div role="log" className="shopfloor-mod-unseen">
+      {news || said.current}
     </div>
   );
 }

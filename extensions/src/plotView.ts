@@ -4,6 +4,7 @@ import type { IDisposable } from '@lumino/disposable';
 import { type ISignal, Signal } from '@lumino/signaling';
 
 import { Refusal } from './refusal.ts';
+import { timeout, type Timer } from './timer.ts';
 import type { Words } from './words.ts';
 
 /** How long a page may take to draw itself, and between two tries to find a cluster again, in milliseconds. */
@@ -15,14 +16,6 @@ const LONGEST_PAUSE = 30_000;
 const OVER = [404, 409];
 
 export type PlotPhase = 'asking' | 'loading' | 'shown' | 'failed';
-
-/** Calls back after some milliseconds, unless what it returns is called before. */
-export type Timer = (callback: () => void, milliseconds: number) => () => void;
-
-const timeout: Timer = (callback, milliseconds) => {
-  const id = setTimeout(callback, milliseconds);
-  return () => clearTimeout(id);
-};
 
 export class PlotView implements IDisposable {
   private _ask: () => Promise<string>;

@@ -1,12 +1,46 @@
 /** What the panel says about clusters, workers and tasks: plain words made from the contract's values. */
 
 import type { Cluster, Range, Worker } from './contract.ts';
+import { LONGEST_PAUSE } from './feed.ts';
 import { showSeconds } from './quantity.ts';
+
+/** States of a worker that somebody should hear of. */
+const MISSING: Worker['state'][] = ['lost', 'failed', 'ended'];
 
 /** The part of Lab's translation bundle that sentences need. */
 export interface Words {
   __(text: string, ...values: unknown[]): string;
   _n(one: string, many: string, count: number, ...values: unknown[]): string;
+}
+
+/** How old the list is and why, where it is not current; `clock` shows a time of day. */
+export function newsLine(
+  news: {
+    list: readonly Cluster[] | null;
+    updated: number | null;
+    problem: string | null;
+    missing: string | null | undefined;
+  },
+  trans: Words,
+  clock: (time: number) => string
+): string {
+  const { list, updated, problem, missing } = news;
+  if (problem) {
+    return updated === null
+      ? problem
+      : trans.__('Not updated since %1. %2', clock(updated), problem);
+  }
+  if (list === null) {
+    return trans.__('Looking…');
+  }
+  if (missing === undefined) {
+    return '';
+  }
+  const line = trans.__(
+    'This list is only updated every %1 s now.',
+    LONGEST_PAUSE / 1000
+  );
+  return missing ? trans.__('%1 %2', line, missing) : line;
 }
 
 /** The word for a cluster's state; what it waits for or why it ended is `why`. */
@@ -35,6 +69,27 @@ export function stateLine(cluster: Cluster, trans: Words): string {
   return cluster.node && cluster.state !== 'ended'
     ? trans.__('%1 on %2', word, cluster.node)
     : word;
+}
+
+/** What to read out to who does not see the list: clusters whose state is another one, or whose workers are missing. */
+export function announcement(
+  before: readonly Cluster[] | null,
+  after: readonly Cluster[] | null,
+  trans: Words
+): string {
+  const known = new Map(before?.map(one => [one.id, one]));
+  const missing = (one?: Cluster) =>
+    one?.workers.rows.filter(row => MISSING.includes(row.state)).length ?? 0;
+  const sentences = [];
+  for (const one of (before && after) ?? []) {
+    const old = known.get(one.id);
+    if (old?.state !== one.state) {
+      sentences.push(trans.__('%1: %2', one.name, stateLine(one, trans)));
+    } else if (missing(one) > missing(old)) {
+      sentences.push(trans.__('%1: %2', one.name, workersLine(one, trans)));
+    }
+  }
+  return sentences.join('. ');
 }
 
 /** The time left in words, or null where no end is known. `now` in epoch seconds of the server's clock. */

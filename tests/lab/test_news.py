@@ -158,6 +158,7 @@ async def test_a_home_that_cannot_be_read_is_said_and_everything_told_again_afte
         machine.error = PermissionError(13, "Permission denied", "/home/alice/.local")
         told = await reader.next(SOON)
         assert told["kind"] == "trouble" and "Permission denied" in told["message"]
+        assert await reader.next(0.1) is None, "said twice"
         machine.error = None
         assert (await reader.next(SOON))["kind"] == "all"
 

@@ -151,6 +151,8 @@ class Reader:
             return None
         self._known = new
         if new.trouble:
+            if known and known.trouble == new.trouble:
+                return None
             return {"kind": "trouble", "message": new.trouble, "server_time": new.time}
         if known is None or known.trouble:
             return {"kind": "all", "clusters": list(new.clusters), "server_time": new.time}

@@ -4,22 +4,28 @@ import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 
 import { type ClusterApi, Clusters } from '../clusters.ts';
-import type { Cluster, Range } from '../contract.ts';
+import type { Cluster, ClusterEvent, Ordered, Range } from '../contract.ts';
 import { Refusal } from '../refusal.ts';
-import { makeCluster } from './support.ts';
+import { HandStream, makeCluster, noTimer, settled } from './support.ts';
 
-/** An API whose answers are given by hand, in the order of the questions. */
+/** An API whose answers are given by hand, in the order of the questions, and whose events too. */
 class HandFed implements ClusterApi {
   asked: [string, ...unknown[]][] = [];
   answers: { give(value: unknown): void; fail(e: Error): void }[] = [];
+  streams: HandStream<ClusterEvent>[] = [];
 
   clusters = () =>
     this._ask<{ clusters: Cluster[]; server_time: number }>('clusters');
-  start = () => this._ask<Cluster>('start');
+  clusterEvents = () => {
+    const stream = new HandStream<ClusterEvent>();
+    this.streams.push(stream);
+    return stream.read();
+  };
+  start = () => this._ask<Ordered>('start');
   scale = (id: string, workers: number) =>
-    this._ask<Cluster>('scale', id, workers);
-  adapt = (id: string, range: Range) => this._ask<Cluster>('adapt', id, range);
-  keepCluster = (id: string) => this._ask<Cluster>('keepCluster', id);
+    this._ask<Ordered>('scale', id, workers);
+  adapt = (id: string, range: Range) => this._ask<Ordered>('adapt', id, range);
+  keepCluster = (id: string) => this._ask<Ordered>('keepCluster', id);
   remove = (id: string) => this._ask<void>('remove', id);
 
   /** Answers the oldest open question, and lets what follows from it happen. */
@@ -37,6 +43,17 @@ class HandFed implements ClusterApi {
     await this.give({ clusters, server_time: Date.now() / 1000 });
   }
 
+  /** What became of a cluster by an order, as it was at this time of the server. */
+  async done(cluster: Cluster, server_time = 10): Promise<void> {
+    await this.give({ ...cluster, server_time });
+  }
+
+  /** An event of the stream that was opened last. */
+  async tell(event: ClusterEvent | null): Promise<void> {
+    this.streams.at(-1)!.tell(event);
+    await settled();
+  }
+
   private _ask<T>(...question: [string, ...unknown[]]): Promise<T> {
     this.asked.push(question);
     return new Promise<T>((give, fail) =>
@@ -45,24 +62,140 @@ class HandFed implements ClusterApi {
   }
 }
 
-/** Resolves when the promises that wait on an answer have run. */
-const settled = () => new Promise(resolve => setImmediate(resolve));
-
 let clusters: Clusters;
 afterEach(() => clusters.dispose());
 
 /** A list that nobody watches: it asks only when told to. */
 function unwatched(): HandFed {
   const api = new HandFed();
-  clusters = new Clusters(api, () => false);
+  clusters = new Clusters(api, noTimer);
   return api;
 }
 
-test('nothing is fetched while nobody watches', async () => {
+/** A list that somebody watches, which has heard of these clusters. */
+async function watched(...heard: Cluster[]): Promise<HandFed> {
+  const api = unwatched();
+  clusters.watch(true);
+  await api.tell({ kind: 'all', clusters: heard, server_time: 5 });
+  return api;
+}
+
+test('nothing is heard or asked while nobody watches', async () => {
   const api = unwatched();
   await settled();
-  assert.deepEqual(api.asked, []);
+  assert.deepEqual([api.asked, api.streams], [[], []]);
   assert.equal(clusters.list, null);
+  clusters.watch(true);
+  clusters.watch(true);
+  assert.equal(api.streams.length, 1);
+  clusters.watch(false);
+  await api.tell({ kind: 'all', clusters: [], server_time: 5 });
+  assert.equal(clusters.list, null);
+});
+
+test('of a cluster only the fields that changed are told, of the list only that it changed', async () => {
+  const old = makeCluster({ id: 'c1', name: 'old' });
+  const api = await watched(old);
+  const fresh = makeCluster({ id: 'c2' });
+  await api.tell({
+    kind: 'changed',
+    clusters: [{ id: 'c1', state: 'ended', cause: 'You stopped it.' }, fresh],
+    ids: ['c2', 'c1'],
+    server_time: 7
+  });
+  assert.deepEqual(clusters.list, [
+    fresh,
+    { ...old, state: 'ended', cause: 'You stopped it.' }
+  ]);
+  await api.tell({
+    kind: 'changed',
+    clusters: [],
+    ids: ['c2'],
+    server_time: 9
+  });
+  assert.deepEqual(clusters.list, [fresh]);
+  assert.deepEqual(api.asked, []);
+});
+
+test('what an order was answered stands until what was seen after it is heard', async () => {
+  const two = makeCluster();
+  const three = { workers: { ...two.workers, wanted: 3 } };
+  const api = await watched(two);
+  void clusters.scale(two, 3);
+  await api.done({ ...two, ...three });
+  assert.equal(clusters.list![0].workers.wanted, 3);
+  // Looked at before the order was carried out.
+  const memory = 7;
+  await api.tell({
+    kind: 'changed',
+    clusters: [{ id: 'c1', memory }],
+    server_time: 9
+  });
+  assert.equal(clusters.list![0].workers.wanted, 3);
+  // Afterwards, when another tab had ordered two again.
+  await api.tell({ kind: 'changed', clusters: [], server_time: 11 });
+  assert.deepEqual(clusters.list, [{ ...two, memory }]);
+});
+
+test('an answer that was overtaken by what was seen after it is not taken', async () => {
+  const api = await watched(makeCluster());
+  void clusters.scale(makeCluster(), 3);
+  await api.tell({
+    kind: 'changed',
+    clusters: [{ id: 'c1', memory: 7 }],
+    server_time: 12
+  });
+  await api.done(makeCluster({ memory: 6 }));
+  assert.equal(clusters.list![0].memory, 7);
+});
+
+test('one that was just started is there before the stream knows it, and once', async () => {
+  const api = await watched(makeCluster());
+  const fresh = makeCluster({ id: 'c2', name: 'fresh' });
+  void clusters.start({ workers: 2, request: {} });
+  await api.done(fresh);
+  assert.deepEqual(
+    clusters.list!.map(one => one.id),
+    ['c2', 'c1']
+  );
+  await api.tell({
+    kind: 'changed',
+    clusters: [fresh],
+    ids: ['c2', 'c1'],
+    server_time: 11
+  });
+  assert.equal(clusters.list!.length, 2);
+});
+
+test('while the stream tells, nothing is asked', async () => {
+  const api = await watched(makeCluster());
+  await clusters.refresh();
+  void clusters.remove(makeCluster());
+  await api.give();
+  assert.deepEqual(api.asked, [['remove', 'c1']]);
+});
+
+test('a stream that cannot be had is said, and the list is asked for', async () => {
+  const api = unwatched();
+  clusters.watch(true);
+  await settled();
+  api.streams[0].fail(new Refusal('The proxy does not let it through.'));
+  await settled();
+  await api.list(makeCluster());
+  assert.equal(clusters.missing, 'The proxy does not let it through.');
+  assert.deepEqual([clusters.list?.length, clusters.problem], [1, null]);
+});
+
+test('a server that cannot see its clusters says why, and a sign of life makes that no news', async () => {
+  const api = await watched(makeCluster());
+  const { updated } = clusters;
+  const message = 'your home directory cannot be read';
+  await api.tell({ kind: 'trouble', message, server_time: 7 });
+  await api.tell(null);
+  assert.deepEqual([clusters.problem, clusters.updated], [message, updated]);
+  assert.equal(clusters.list?.length, 1);
+  await api.tell({ kind: 'all', clusters: [], server_time: 9 });
+  assert.deepEqual([clusters.problem, clusters.list], [null, []]);
 });
 
 test('a failed look keeps the list, says why, and since when it is old', async () => {
@@ -86,7 +219,7 @@ test('a look that began before an order was carried out does not undo it', async
   const api = unwatched();
   void clusters.refresh();
   const started = clusters.start({ workers: 2, request: {} });
-  const [look, order] = [() => api.list(), () => api.give(makeCluster())];
+  const [look, order] = [() => api.list(), () => api.done(makeCluster())];
   // The order's answer overtakes that of the look.
   api.answers.reverse();
   await order();
@@ -107,8 +240,8 @@ test('clicks during an order to scale are sent as one', async () => {
     void clusters.scale(cluster, workers);
   }
   assert.equal(clusters.wanted(cluster), 5);
-  await api.give(at(3));
-  await api.give(at(5));
+  await api.done(at(3));
+  await api.done(at(5));
   assert.deepEqual(api.asked, [
     ['scale', 'c1', 3],
     ['scale', 'c1', 5]
@@ -122,13 +255,13 @@ test('asked again, a cluster that follows its work goes on to do so', async () =
   const cluster = makeCluster();
   const adapting = makeCluster({ workers: { ...cluster.workers, adapt } });
   void clusters.adapt(cluster, adapt);
-  await api.give(adapting);
+  await api.done(adapting);
   assert.deepEqual(clusters.list![0].workers.adapt, adapt);
   void clusters.retry(adapting);
   await api.fail(new Refusal('maximum: at most 3', 'maximum'));
   assert.equal(clusters.refusal('c1'), 'maximum: at most 3');
   void clusters.retry(cluster);
-  await api.give(cluster);
+  await api.done(cluster);
   assert.deepEqual(api.asked, [
     ['adapt', 'c1', adapt],
     ['adapt', 'c1', adapt],

@@ -1,9 +1,54 @@
 /** What the tests share: words without translation, an offer and a cluster to start from. */
 
 import type { Cluster, Offer } from '../contract.ts';
+import type { Timer } from '../timer.ts';
 import type { Words } from '../words.ts';
 
 export const GB = 1024 ** 3;
+
+/** Resolves when the promises that wait on an answer have run. */
+export const settled = () => new Promise(resolve => setImmediate(resolve));
+
+/** A timer that never calls back. */
+export const noTimer: Timer = () => () => undefined;
+
+/** A stream whose events are told by hand; null is a sign of life. */
+export class HandStream<Event> {
+  private _told: (Event | null | Error | 'end')[] = [];
+  private _wake: () => void = () => undefined;
+
+  tell(event: Event | null): void {
+    this._add(event);
+  }
+
+  fail(error: Error): void {
+    this._add(error);
+  }
+
+  end(): void {
+    this._add('end');
+  }
+
+  async *read(): AsyncGenerator<Event | null, void, undefined> {
+    for (;;) {
+      const told = this._told.shift();
+      if (told === undefined) {
+        await new Promise<void>(resolve => (this._wake = resolve));
+      } else if (told === 'end') {
+        return;
+      } else if (told instanceof Error) {
+        throw told;
+      } else {
+        yield told;
+      }
+    }
+  }
+
+  private _add(told: Event | null | Error | 'end'): void {
+    this._told.push(told);
+    this._wake();
+  }
+}
 
 const fill = (text: string, values: unknown[]) =>
   text.replace(/%(\d)/g, (_, at) => String(values[Number(at) - 1]));

@@ -4,9 +4,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import {
+  announcement,
   canRetry,
   idleLine,
   lossOnStop,
+  newsLine,
   readRange,
   stateLine,
   tasksLine,
@@ -53,6 +55,49 @@ test('a cluster says that it ends for want of work once it is warned, and not wh
     line({ state: 'ended', idle: { after: 3600, ends: 1700 } }),
     null
   );
+});
+
+test('the list says how old it is and why, and when it is only asked for now and then', () => {
+  const current = { list: [], updated: 50, problem: null, missing: undefined };
+  const line = (changes: object) =>
+    newsLine({ ...current, ...changes }, english, time => `at ${time}`);
+  assert.equal(line({}), '');
+  assert.equal(line({ list: null, updated: null }), 'Looking…');
+  assert.equal(
+    line({ problem: 'No answer.', missing: 'No answer.' }),
+    'Not updated since at 50. No answer.'
+  );
+  assert.equal(line({ problem: 'No answer.', updated: null }), 'No answer.');
+  assert.equal(
+    line({ missing: 'Error 502.' }),
+    'This list is only updated every 15 s now. Error 502.'
+  );
+  assert.equal(
+    line({ missing: null }),
+    'This list is only updated every 15 s now.'
+  );
+});
+
+test('read out is what became another state or lost a worker, and nothing else', () => {
+  const cluster = makeCluster();
+  const said = (
+    before: ReturnType<typeof makeCluster>[] | null,
+    ...after: ReturnType<typeof makeCluster>[]
+  ) => announcement(before, after, english);
+  assert.equal(said(null, cluster), '', 'what is there is no news');
+  assert.equal(said([cluster], makeCluster({ memory: 5 })), '');
+  assert.equal(said([cluster]), '');
+  assert.equal(said([], cluster), 'flights: Running on cpu01');
+  assert.equal(
+    said([cluster], makeCluster({ state: 'ended', cause: 'You stopped it.' })),
+    'flights: Ended: You stopped it.'
+  );
+  const lost = workers(2, [makeWorker('connected'), makeWorker('lost')]);
+  assert.equal(
+    said([cluster], makeCluster(lost)),
+    'flights: 1 connected, 1 not answering'
+  );
+  assert.equal(said([makeCluster(lost)], makeCluster(lost)), '');
 });
 
 test('workers are one line, with the reason of those that wait', () => {
