@@ -41,6 +41,9 @@ async def test_a_cluster_computes_and_shows_what_its_workers_do(
     assert total == sum(number * number for number in range(10))
     assert shown == "<p>Cluster <strong>cluster-1</strong>: 2 workers, 2 threads</p>"
     assert busy["tasks"] == {"processing": 0, "waiting": 0, "memory": 10, "erred": 0}
+    assert (busy["figures"]["progress"]["done"], busy["figures"]["cpus"]) == (11, 2)
+    assert busy["figures"]["unmanaged"] > 0 and busy["figures"]["gpus"] == {}
+    assert busy["spent"]["cpu_seconds"] > 0 and busy["spent"]["gpu_seconds"] == 0
     assert cluster["name"] == "cluster-1" and cluster["job_id"] and cluster["node"]
     assert cluster["ends"] - cluster["started"] == pytest.approx(3600, abs=1)
     rows = cluster["workers"]["rows"]

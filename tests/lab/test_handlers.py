@@ -45,18 +45,8 @@ ROUTES = [
 ]
 CLUSTER_KEYS = {
     *("id", "name", "state", "reason", "cause", "detail", "node", "started", "ends", "workers"),
-    *(
-        "memory",
-        "memory_limit",
-        "tasks",
-        "request",
-        "job_id",
-        "log",
-        "idle",
-        "lasts",
-        "kernel",
-        "software",
-    ),
+    *("memory", "memory_limit", "tasks", "request", "job_id", "log", "idle", "lasts", "kernel"),
+    *("software", "figures", "spent"),
 }
 
 

@@ -91,6 +91,8 @@ def describe(
         "memory_limit": answer["memory_limit"],
         "tasks": answer["tasks"],
         "idle": answer.get("idle"),
+        "figures": answer.get("figures"),
+        "spent": answer.get("spent"),
         "request": dict(files.plan.request),
         "lasts": files.plan.lasts,
         "kernel": files.plan.software.get("kernel"),

@@ -26,11 +26,23 @@ class Near:
 
 BYTES = Near(16 * MB, 0.01)
 PERCENT = Near(5, zero=False)  # an idle worker's is between 0 and 4
+SHARE = Near(0.05)
+RATE = Near(0.1, 0.05)
+SECONDS = Near(36, 0.01)  # a hundredth of an hour; two digits are shown
 # By where they stand in the contract with the panel.
 FIGURES = {
     "memory": BYTES,
     "workers.rows.memory": BYTES,
     "workers.rows.cpu": PERCENT,
+    "figures.cpu": Near(5, 0.05, zero=False),
+    "figures.results": BYTES,
+    "figures.spilled": BYTES,
+    "figures.unmanaged": BYTES,
+    "figures.rate": RATE,
+    "figures.gpus.*.busy": SHARE,
+    "figures.gpus.*.memory": BYTES,
+    "spent.cpu_seconds": SECONDS,
+    "spent.gpu_seconds": SECONDS,
 }
 
 
@@ -48,13 +60,18 @@ def _steady(before: Any, after: Any, path: str) -> Any:
     if isinstance(after, Mapping):
         old = before if isinstance(before, Mapping) else {}
         return {
-            name: _steady(old.get(name), value, f"{path}.{name}" if path else name)
-            for name, value in after.items()
+            name: _steady(old.get(name), value, _below(path, name)) for name, value in after.items()
         }
     if path == "workers.rows":
         return _rows(before, after, path, "name")
     near = FIGURES.get(path)
     return before if near and _is_near(before, after, near) else after
+
+
+def _below(path: str, name: str) -> str:
+    if path == "figures.gpus":
+        name = "*"  # a worker's
+    return f"{path}.{name}" if path else name
 
 
 def _is_near(before: Any, after: Any, near: Near) -> bool:

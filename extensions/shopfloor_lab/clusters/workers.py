@@ -18,11 +18,13 @@ import dask
 from dask_jobqueue.core import JobQueueCluster
 from distributed.deploy.cluster import Cluster
 from distributed.security import Security
+from shopfloor_jobs.job import State
 from shopfloor_jobs.view import Source
 
 from .adapting import Adapting
 from .command import memory_limit
 from .connection import SCRATCH
+from .figures import Figures
 from .job import WorkerJob
 from .known import Known
 from .launch import Launch, Place
@@ -31,6 +33,7 @@ from .presence import Presence
 from .replacing import Replacing
 from .rows import OVER, Dask, Facts, cause_of, row, state_of
 from .silent import Scheduler
+from .spent import Spent
 
 # Seconds between looks while a worker is not connected, by how long that has been so: at the scheduler itself, and
 # at the hub, whose answer costs next to nothing while nothing changes.
@@ -100,6 +103,8 @@ class Workers(JobQueueCluster):
         launch.told = self._changed.set
         self.replacing = Replacing()
         self.known, self._pauses = Known(launch, hub), PAUSES_OF_HUB if hub else PAUSES
+        self.spent = Spent(launch.request)
+        self._figures: Figures | None = None
         self._stuck = ""
         self._over: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._tries: dict[str, int] = {}
@@ -128,8 +133,10 @@ class Workers(JobQueueCluster):
     async def keep(self) -> None:
         """Bring what runs to what is wanted, and look after it, until cancelled."""
         self.scheduler.add_plugin(self._presence, name="shopfloor")
+        self._figures = Figures(self.scheduler)
         while True:
             self._changed.clear()
+            self.spent.note(self._running())
             if self._asked_anew:
                 self._asked_anew = False
                 await self._begin_anew()
@@ -209,6 +216,8 @@ class Workers(JobQueueCluster):
                 "memory": count("memory"),
                 "erred": count("erred"),
             },
+            "figures": self._figures.report() if self._figures else None,
+            "spent": self._spent(),
             "problem": self.known.silence or self._stuck or self.replacing.gave_up,
         }
 
@@ -335,6 +344,19 @@ class Workers(JobQueueCluster):
         self._unsettled_since = self._unsettled_since or now
         waited = now - self._unsettled_since
         return next(pause for limit, pause in self._pauses if waited < limit)
+
+    def _running(self) -> dict[tuple[str, int], float]:
+        """Since when each worker's job runs that does, in epoch seconds."""
+        seen = {(one.tag, one.index): self.known.seen(one) for one in self._places()}
+        return {
+            place: job.started
+            for place, job in seen.items()
+            if job and job.state is State.RUNNING and job.started is not None
+        }
+
+    def _spent(self) -> dict[str, Any]:
+        self.spent.note(self._running())
+        return self.spent.report()
 
     def _connected(self) -> dict[str, Any]:
         return {worker.name: worker for worker in self.scheduler.workers.values()}
