@@ -102,6 +102,41 @@ export interface Range {
   maximum: number;
 }
 
+/** How many tasks are done of those asked for since nothing ran; the kinds of task with the most to do come first. */
+export interface Progress {
+  done: number;
+  all: number;
+  groups: { name: string; done: number; all: number }[];
+}
+
+/** What a running cluster uses, all workers together; memory in bytes. */
+export interface Figures {
+  /** Per cent of one CPU. */
+  cpu: number;
+  cpus: number;
+  /** Results that Dask keeps in memory. */
+  results: number;
+  /** What it wrote to disk, because memory was full. */
+  spilled: number;
+  /** Memory of Python, libraries and running functions. */
+  unmanaged: number;
+  /** Tasks finished per second of the last ten or so; null while nobody has counted for long enough. */
+  rate: number | null;
+  /** Null before anything ran. */
+  progress: Progress | null;
+  /** By worker; `busy` is the share of time in which it computes, 0 to 1, and null is what is not told. */
+  gpus: Record<
+    string,
+    { busy: number | null; memory: number | null; memory_limit: number | null }
+  >;
+}
+
+/** What the jobs of the workers took so far. */
+export interface Spent {
+  cpu_seconds: number;
+  gpu_seconds: number;
+}
+
 /** A Dask cluster; times in epoch seconds, memory in bytes. */
 export interface Cluster {
   id: string;
@@ -133,6 +168,9 @@ export interface Cluster {
   };
   /** The rule that ends it for want of work: after so many seconds; `ends` is null while it is not warned. */
   idle: { after: number; ends: number | null } | null;
+  /** Null where it does not run, or does not answer; as `spent`. */
+  figures: Figures | null;
+  spent: Spent | null;
   /** What each worker was asked with. */
   request: Request;
   /** How long it was asked to last, in seconds; null: as long as each worker. */

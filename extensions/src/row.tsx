@@ -5,14 +5,15 @@ import React, { useCallback, useState } from 'react';
 
 import type { Clusters } from './clusters.ts';
 import type { Cluster } from './contract.ts';
-import type { Actions } from './panel.tsx';
+import { ClusterFigures } from './figures.tsx';
+import { spentLine, workerFigures } from './figureWords.ts';
 import { IdleNotice } from './idleNotice.tsx';
-import { showClock, showShare } from './quantity.ts';
+import type { Actions } from './panel.tsx';
+import { showClock } from './quantity.ts';
 import { Scale } from './scale.tsx';
 import {
   canRetry,
   stateLine,
-  tasksLine,
   timeLeft,
   type Words,
   workerLine,
@@ -92,6 +93,7 @@ function Living(props: RowProps): React.ReactElement {
   const [busy, setBusy] = useState(false);
   const stopping = clusters.isStopping(cluster.id);
   const running = cluster.state === 'running';
+  const cost = spentLine(cluster.spent, trans);
   const use = async () => {
     setBusy(true);
     try {
@@ -105,8 +107,7 @@ function Living(props: RowProps): React.ReactElement {
       <IdleNotice {...props} />
       <Scale {...props} />
       <Workers {...props} />
-      <Memory {...props} />
-      <div data-testid="shopfloor-tasks">{tasksLine(cluster.tasks, trans)}</div>
+      <ClusterFigures cluster={cluster} trans={trans} />
       <div className="shopfloor-Buttons">
         <button
           type="button"
@@ -139,6 +140,7 @@ function Living(props: RowProps): React.ReactElement {
         </button>
       </div>
       <div className="shopfloor-Row-foot shopfloor-Grey">
+        {cost && <div data-testid="shopfloor-spent">{cost}</div>}
         {trans.__('Closing the tab does not stop it.')}{' '}
         {cluster.ends !== null && (
           <>
@@ -214,7 +216,7 @@ function Workers(props: RowProps): React.ReactElement {
                   workerLine(worker, trans, time =>
                     showClock(time, clusters.now)
                   ),
-                  ...figures(worker, trans)
+                  ...workerFigures(worker, cluster.figures, trans)
                 ].join(' · ')}
               </div>
               {worker.log && (
@@ -229,52 +231,6 @@ function Workers(props: RowProps): React.ReactElement {
           ))}
         </ul>
       )}
-    </div>
-  );
-}
-
-function figures(
-  worker: Cluster['workers']['rows'][number],
-  trans: Words
-): string[] {
-  const parts = [];
-  if (worker.memory !== null && worker.memory_limit) {
-    const [used, all] = showShare(worker.memory, worker.memory_limit);
-    parts.push(trans.__('%1 of %2', used, all));
-  }
-  if (worker.cpu !== null) {
-    parts.push(trans.__('CPU %1 %', Math.round(worker.cpu)));
-  }
-  if (worker.gpus) {
-    parts.push(trans.__('GPU %1', worker.gpus));
-  }
-  return parts;
-}
-
-function Memory(props: RowProps): React.ReactElement | null {
-  const { memory, memory_limit } = props.cluster;
-  const { trans } = props;
-  if (!memory_limit) {
-    return null;
-  }
-  const percent = Math.min(100, Math.round((100 * memory) / memory_limit));
-  const text = trans.__('%1 of %2', ...showShare(memory, memory_limit));
-  return (
-    <div className="shopfloor-Memory">
-      <span>{trans.__('Memory')}</span>
-      <div
-        className="shopfloor-Bar"
-        role="meter"
-        aria-label={trans.__('Memory')}
-        aria-valuemin={0}
-        aria-valuemax={100}
-        aria-valuenow={percent}
-        aria-valuetext={text}
-        data-level={percent > 85 ? 'high' : 'normal'}
-      >
-        <div style={{ width: `${percent}%` }} />
-      </div>
-      <span className="shopfloor-Grey">{text}</span>
     </div>
   );
 }

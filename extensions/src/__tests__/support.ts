@@ -1,6 +1,6 @@
 /** What the tests share: words without translation, an offer and a cluster to start from. */
 
-import type { Cluster, Offer } from '../contract.ts';
+import type { Cluster, Figures, Offer } from '../contract.ts';
 import type { Timer } from '../timer.ts';
 import type { Words } from '../words.ts';
 
@@ -187,6 +187,8 @@ export function makeCluster(changes: Partial<Cluster> = {}): Cluster {
     memory: GB,
     memory_limit: 4 * GB,
     tasks: { processing: 0, waiting: 0, memory: 0, erred: 0 },
+    figures: null,
+    spent: null,
     request: {},
     lasts: null,
     job_id: '17',
@@ -194,6 +196,21 @@ export function makeCluster(changes: Partial<Cluster> = {}): Cluster {
     idle: null,
     kernel: 'python3',
     software: 'Python 3',
+    ...changes
+  };
+}
+
+/** Figures of an idle cluster of two workers with two CPUs each. */
+export function makeFigures(changes: Partial<Figures> = {}): Figures {
+  return {
+    cpu: 4,
+    cpus: 4,
+    results: 0,
+    spilled: 0,
+    unmanaged: GB / 4,
+    rate: 0,
+    progress: null,
+    gpus: {},
     ...changes
   };
 }
