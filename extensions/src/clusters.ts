@@ -9,7 +9,8 @@ import type {
   ClusterEvent,
   Ordered,
   Range,
-  Start
+  Start,
+  Worker
 } from './contract.ts';
 import { Feed } from './feed.ts';
 import { Refusal } from './refusal.ts';
@@ -326,10 +327,23 @@ function changedList(
   event: ClusterEvent & { kind: 'changed' }
 ): Cluster[] {
   const known = new Map(before.map(one => [one.id, one]));
-  for (const fields of event.clusters) {
+  for (const { rows, ...fields } of event.clusters) {
     // One that is new has all its fields.
-    known.set(fields.id, { ...known.get(fields.id), ...fields } as Cluster);
+    const cluster = { ...known.get(fields.id), ...fields } as Cluster;
+    known.set(fields.id, rows ? withRows(cluster, rows) : cluster);
   }
   const ids = event.ids ?? before.map(one => one.id);
   return ids.flatMap(id => known.get(id) ?? []);
+}
+
+function withRows(
+  cluster: Cluster,
+  changed: (Partial<Worker> & { name: string })[]
+): Cluster {
+  const news = new Map(changed.map(one => [one.name, one]));
+  const rows = cluster.workers.rows.map(row => ({
+    ...row,
+    ...news.get(row.name)
+  }));
+  return { ...cluster, workers: { ...cluster.workers, rows } };
 }

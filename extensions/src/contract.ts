@@ -196,7 +196,11 @@ export type ClusterEvent =
   | { kind: 'all'; clusters: Cluster[]; server_time: number }
   | {
       kind: 'changed';
-      clusters: (Partial<Cluster> & { id: string })[];
+      /** `rows` instead of `workers` where these are the same ones: of each only the fields that are others. */
+      clusters: (Partial<Cluster> & {
+        id: string;
+        rows?: (Partial<Worker> & { name: string })[];
+      })[];
       ids?: string[];
       server_time: number;
     }

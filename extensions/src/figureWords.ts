@@ -117,8 +117,8 @@ export function spentLine(spent: Spent | null, trans: Words): string {
     return '';
   }
   return spent.gpu_seconds
-    ? trans.__('Cost so far: %1 GPU-hours', hours(spent.gpu_seconds))
-    : trans.__('Used so far: %1 CPU-hours', hours(spent.cpu_seconds));
+    ? trans.__('Cost so far: %1 GPU-hours', hours(spent.gpu_seconds, 2, trans))
+    : trans.__('Used so far: %1 CPU-hours', hours(spent.cpu_seconds, 1, trans));
 }
 
 /** What one worker uses. */
@@ -149,13 +149,16 @@ export function workerFigures(
   return parts;
 }
 
-/** Seconds as hours, two digits of them as on the start form: `2`, `0.5`, `1,204`. */
-export function hours(seconds: number): string {
+/** Seconds as hours with so many decimals, which are as new as they are told: `2`, `0.5`, `1,204`. */
+export function hours(seconds: number, decimals: number, trans: Words): string {
   const value = seconds / 3600;
-  if (value >= 100) {
-    return Math.round(value).toLocaleString('en');
+  const least = 1 / 10 ** decimals;
+  if (value < least) {
+    return trans.__('less than %1', least);
   }
-  return String(Number(value < 0.01 ? value.toFixed(3) : value.toPrecision(2)));
+  return value >= 100
+    ? Math.round(value).toLocaleString('en')
+    : String(Number(value.toFixed(decimals)));
 }
 
 function decimal(value: number): string {

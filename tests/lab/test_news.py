@@ -218,6 +218,23 @@ def row(**given: Any) -> dict[str, Any]:
     return {"name": "worker-1", "state": "connected", "memory": 200 * MB, "cpu": 2.0, **given}
 
 
+def test_of_the_same_workers_only_what_is_another_is_told() -> None:
+    def seen(*rows: dict[str, Any], **given: Any) -> list[dict[str, Any]]:
+        return [cluster(workers={"wanted": 2, "rows": list(rows)}, **given)]
+
+    two = row(name="worker-2")
+    before = seen(row(), two)
+    after = seen(row(), row(name="worker-2", cpu=99.0), memory=5)
+    assert changes(before, after)["clusters"] == [
+        {"id": "c1", "memory": 5, "rows": [{"name": "worker-2", "cpu": 99.0}]}
+    ]
+    for other in (seen(row()), seen(two, row()), seen(row(), two, row(name="worker-3"))):
+        assert changes(before, other)["clusters"] == [{"id": "c1", "workers": other[0]["workers"]}]
+    wanted = [{**before[0], "workers": {"wanted": 3, "rows": [row(cpu=50.0), two]}}]
+    assert changes(before, wanted)["clusters"] == [{"id": "c1", "workers": wanted[0]["workers"]}]
+    assert changes([], before)["clusters"] == before
+
+
 def test_figures_that_nobody_would_read_differently_stay_as_they_were_told() -> None:
     before = [cluster(memory=400 * MB, workers={"rows": [row()]}, tasks={"memory": 4})]
     after = [cluster(memory=403 * MB, workers={"rows": [row(memory=205 * MB, cpu=4.0)]})]

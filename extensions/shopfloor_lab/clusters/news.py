@@ -163,13 +163,33 @@ class Reader:
 
 
 def changes(before: Sequence[Cluster], after: Sequence[Cluster]) -> dict[str, Any]:
-    """Of each cluster its id and the fields that are others now; and all ``ids`` in order where these are others."""
+    """Of each cluster its id and the fields that are others now; and all ``ids`` in order where these are others.
+
+    Of workers that are the same ones, only ``rows`` are told, of each its name and the fields that are others.
+    """
     known = {one["id"]: one for one in before}
     told = []
     for one in after:
-        old = known.get(one["id"], {})
-        fields = {name: value for name, value in one.items() if old.get(name, ...) != value}
+        fields = _changed(known.get(one["id"], {}), one)
+        rows = _changed_rows(known.get(one["id"]), one) if "workers" in fields else None
+        if rows is not None:
+            fields = {**{name: fields[name] for name in fields if name != "workers"}, "rows": rows}
         if fields:
             told.append({"id": one["id"], **fields})
     ids = [one["id"] for one in after]
     return {"clusters": told, **({} if ids == list(known) else {"ids": ids})}
+
+
+def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in after.items() if before.get(name, ...) != value}
+
+
+def _changed_rows(before: Cluster | None, after: Cluster) -> list[dict[str, Any]] | None:
+    """None where more is another than what the rows of the same workers say."""
+    if before is None or set(_changed(before["workers"], after["workers"])) != {"rows"}:
+        return None
+    old, new = before["workers"]["rows"], after["workers"]["rows"]
+    if [one["name"] for one in old] != [one["name"] for one in new]:
+        return None
+    pairs = zip(old, new, strict=True)
+    return [{"name": now["name"], **_changed(was, now)} for was, now in pairs if was != now]

@@ -27,8 +27,8 @@ class Spent:
             self._until[job] = max(now, since)
 
     def report(self) -> dict[str, Any]:
-        """CPU-seconds and GPU-seconds; the second is what the start form tells the cost in."""
+        """Whole CPU-seconds and GPU-seconds; the second is what the start form tells the cost in."""
         return {
-            "cpu_seconds": self.seconds * self.request.cpus,
-            "gpu_seconds": self.seconds * self.request.gpus,
+            "cpu_seconds": round(self.seconds * self.request.cpus),
+            "gpu_seconds": round(self.seconds * self.request.gpus),
         }

@@ -6,7 +6,13 @@ import { afterEach, test } from 'node:test';
 import { type ClusterApi, Clusters } from '../clusters.ts';
 import type { Cluster, ClusterEvent, Ordered, Range } from '../contract.ts';
 import { Refusal } from '../refusal.ts';
-import { HandStream, makeCluster, noTimer, settled } from './support.ts';
+import {
+  HandStream,
+  makeCluster,
+  makeWorker,
+  noTimer,
+  settled
+} from './support.ts';
 
 /** An API whose answers are given by hand, in the order of the questions, and whose events too. */
 class HandFed implements ClusterApi {
@@ -115,6 +121,25 @@ test('of a cluster only the fields that changed are told, of the list only that 
   });
   assert.deepEqual(clusters.list, [fresh]);
   assert.deepEqual(api.asked, []);
+});
+
+test('of workers only the fields that changed are told', async () => {
+  const row = (name: string) => ({ ...makeWorker('connected'), name, cpu: 3 });
+  const cluster = makeCluster();
+  const workers = { ...cluster.workers, rows: [row('one'), row('two')] };
+  const api = await watched({ ...cluster, workers });
+  await api.tell({
+    kind: 'changed',
+    clusters: [{ id: 'c1', memory: 7, rows: [{ name: 'two', cpu: 99 }] }],
+    server_time: 7
+  });
+  assert.deepEqual(clusters.list, [
+    {
+      ...cluster,
+      memory: 7,
+      workers: { ...workers, rows: [row('one'), { ...row('two'), cpu: 99 }] }
+    }
+  ]);
 });
 
 test('what an order was answered stands until what was seen after it is heard', async () => {

@@ -104,13 +104,13 @@ test('what was taken is in GPU-hours as on the form, else in CPU-hours', () => {
   assert.equal(line(20_000, 5400), 'Cost so far: 1.5 GPU-hours');
   assert.equal(line(8640, 0), 'Used so far: 2.4 CPU-hours');
   assert.equal(spentLine(null, english), '');
-  assert.deepEqual([0, 3, 36, 7200, 4_334_400].map(hours), [
-    '0',
-    '0.001',
-    '0.01',
-    '2',
-    '1,204'
-  ]);
+  assert.equal(line(359, 0), 'Used so far: less than 0.1 CPU-hours');
+  assert.equal(line(9, 35), 'Cost so far: less than 0.01 GPU-hours');
+  const two = [36, 7200, 359_000, 4_334_400];
+  assert.deepEqual(
+    two.map(one => hours(one, 2, english)),
+    ['0.01', '2', '99.72', '1,204']
+  );
 });
 
 test('a worker tells its own part', () => {
