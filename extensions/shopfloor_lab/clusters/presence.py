@@ -22,7 +22,8 @@ class Presence(SchedulerPlugin):
     """Sets ``changed``, and tells ``replacing``, when a worker comes or goes, and notes when.
 
     ``since`` and ``left`` are epoch seconds by name: of the last time that it came, and that it went. ``restarts``
-    counts by name how often the nanny had to start a worker's process again inside its job, ``why`` says for what.
+    counts by name how often the nanny had to start a worker's process again inside its job, ``why`` says for what,
+    and ``out_of_memory`` when (epoch seconds) one came again that most likely had too little memory.
     """
 
     def __init__(self, changed: asyncio.Event, replacing: Replacing):
@@ -31,6 +32,7 @@ class Presence(SchedulerPlugin):
         self.left: dict[str, float] = {}
         self.restarts: dict[str, int] = {}
         self.why: dict[str, str] = {}
+        self.out_of_memory: dict[str, float] = {}
         self.unexplained: set[str] = set()
         self._names: dict[str, str] = {}
         self._over_budget: set[str] = set()
@@ -46,15 +48,17 @@ class Presence(SchedulerPlugin):
         self.unexplained.discard(name)
         if killed := KILLED.findall(log):
             why = f"its process was killed by signal {killed[-1]}"
-            self._restarted(
-                name, f"{why}, most often for lack of memory" if killed[-1] == "9" else why
-            )
+            if killed[-1] == "9":
+                why = f"{why}, most often for lack of memory"
+                self.out_of_memory[name] = time.time()
+            self._restarted(name, why)
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
         name = str(scheduler.workers[worker].name)
         self._names[worker] = name
         if name in self._over_budget:
             self._over_budget.discard(name)
+            self.out_of_memory[name] = time.time()
             self._restarted(name, TOO_MUCH_MEMORY)
         elif name in self.since:
             self.unexplained.add(name)

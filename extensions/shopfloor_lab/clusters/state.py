@@ -93,6 +93,8 @@ def describe(
         "idle": answer.get("idle"),
         "figures": answer.get("figures"),
         "spent": answer.get("spent"),
+        # An earlier version's cluster tells of none.
+        "troubles": answer.get("troubles", []),
         "request": dict(files.plan.request),
         "lasts": files.plan.lasts,
         "kernel": files.plan.software.get("kernel"),

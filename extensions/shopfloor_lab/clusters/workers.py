@@ -34,6 +34,7 @@ from .replacing import Replacing
 from .rows import OVER, Dask, Facts, cause_of, row, state_of
 from .silent import Scheduler
 from .spent import Spent
+from .watching import Watching
 
 # Seconds between looks while a worker is not connected, by how long that has been so: at the scheduler itself, and
 # at the hub, whose answer costs next to nothing while nothing changes.
@@ -111,6 +112,7 @@ class Workers(JobQueueCluster):
         # Workers whose successors were asked for, as their time is nearly up.
         self._succeeded: set[str] = set()
         self._presence = Presence(self._changed, self.replacing)
+        self._watching: Watching | None = None
         self._look_at = float("-inf")
         self._asked_anew = False
         self._unsettled_since: float | None = None
@@ -134,6 +136,8 @@ class Workers(JobQueueCluster):
         """Bring what runs to what is wanted, and look after it, until cancelled."""
         self.scheduler.add_plugin(self._presence, name="shopfloor")
         self._figures = Figures(self.scheduler)
+        self._watching = Watching(self.scheduler, self._presence)
+        self.scheduler.add_plugin(self._watching, name="shopfloor-watching")
         while True:
             self._changed.clear()
             self.spent.note(self._running())
@@ -218,6 +222,7 @@ class Workers(JobQueueCluster):
             },
             "figures": self._figures.report() if self._figures else None,
             "spent": self._spent(),
+            "troubles": self._watching.report(self._over) if self._watching else [],
             "problem": self.known.silence or self._stuck or self.replacing.gave_up,
         }
 
