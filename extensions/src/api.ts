@@ -149,6 +149,11 @@ export class Api {
     return this._settings.baseUrl + path;
   }
 
+  /** What explains troubles, as Markdown: a section for each kind, in this order. */
+  troublesPage(): Promise<{ page: string; kinds: string[] }> {
+    return this._ask('GET', ['troubles']);
+  }
+
   /** Puts the example notebooks among the person's files; the path of the first one. */
   async examples(): Promise<string> {
     const { path } = await this._ask<{ path: string }>('POST', ['examples']);

@@ -137,6 +137,14 @@ export interface Spent {
   gpu_seconds: number;
 }
 
+/** What goes wrong on a cluster: one sentence, the next step, and since when in epoch seconds. */
+export interface Trouble {
+  kind: string;
+  text: string;
+  next: string;
+  since: number;
+}
+
 /** A Dask cluster; times in epoch seconds, memory in bytes. */
 export interface Cluster {
   id: string;
@@ -171,6 +179,8 @@ export interface Cluster {
   /** Null where it does not run, or does not answer; as `spent`. */
   figures: Figures | null;
   spent: Spent | null;
+  /** The worst first. */
+  troubles: Trouble[];
   /** What each worker was asked with. */
   request: Request;
   /** How long it was asked to last, in seconds; null: as long as each worker. */

@@ -16,6 +16,7 @@ import {
 import { PathExt } from '@jupyterlab/coreutils';
 import { ILauncher } from '@jupyterlab/launcher';
 import { INotebookTracker } from '@jupyterlab/notebook';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { Api } from './api.ts';
@@ -28,6 +29,7 @@ import { JobsPanel } from './panel.tsx';
 import { addPlots } from './plots.ts';
 import { Refusal } from './refusal.ts';
 import { session } from './sessionPlugin.ts';
+import { openTroublesPage } from './troublesPage.ts';
 import { lossOnStop } from './words.ts';
 
 const CommandIDs = {
@@ -41,11 +43,12 @@ const jobs: JupyterFrontEndPlugin<void> = {
   description:
     'The panel in which Dask clusters are started, watched and used.',
   autoStart: true,
-  requires: [INotebookTracker],
+  requires: [INotebookTracker, IRenderMimeRegistry],
   optional: [ICommandPalette, ILayoutRestorer, ITranslator, IThemeManager],
   activate: (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
+    rendermime: IRenderMimeRegistry,
     palette: ICommandPalette | null,
     restorer: ILayoutRestorer | null,
     maybeTranslator: ITranslator | null,
@@ -152,7 +155,9 @@ const jobs: JupyterFrontEndPlugin<void> = {
           }),
         useInNotebook,
         showPlots,
-        stop
+        stop,
+        explainTrouble: kind =>
+          orNotify(() => openTroublesPage(app, api, rendermime, trans, kind))
       },
       trans
     );

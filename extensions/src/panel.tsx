@@ -20,6 +20,8 @@ export interface Actions {
   /** Below the button that asks for it. */
   showPlots(cluster: Cluster, button: HTMLElement): Promise<void>;
   stop(cluster: Cluster): Promise<void>;
+  /** Opens the page about what goes wrong, at this kind of it. */
+  explainTrouble(kind: string): Promise<void>;
 }
 
 export class JobsPanel extends ReactWidget {

@@ -11,6 +11,7 @@ import { IdleNotice } from './idleNotice.tsx';
 import type { Actions } from './panel.tsx';
 import { showClock } from './quantity.ts';
 import { Scale } from './scale.tsx';
+import { Troubles } from './troubles.tsx';
 import {
   canRetry,
   stateLine,
@@ -78,6 +79,12 @@ export function ClusterRow(props: RowProps): React.ReactElement {
       <div role="alert" className="shopfloor-Problem shopfloor-Row-refusal">
         {refusal}
       </div>
+      <Troubles
+        cluster={cluster}
+        now={clusters.now}
+        explain={props.actions.explainTrouble}
+        trans={trans}
+      />
       {open && (
         <div id={details} className="shopfloor-Row-body">
           {ended ? <Ended {...props} /> : <Living {...props} />}

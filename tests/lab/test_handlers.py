@@ -40,13 +40,14 @@ ROUTES = [
     ("DELETE", "form/presets/mine"),
     ("GET", "examples"),
     ("POST", "examples"),
+    ("GET", "troubles"),
     ("GET", "session"),
     ("POST", "session/keep"),
 ]
 CLUSTER_KEYS = {
     *("id", "name", "state", "reason", "cause", "detail", "node", "started", "ends", "workers"),
     *("memory", "memory_limit", "tasks", "request", "job_id", "log", "idle", "lasts", "kernel"),
-    *("software", "figures", "spent"),
+    *("software", "figures", "spent", "troubles"),
 }
 
 
@@ -309,3 +310,10 @@ def test_loading_the_extension_imports_nothing_of_dask() -> None:
         [sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=True
     )
     assert loaded.stdout.strip() == "[]"
+
+
+def test_the_page_about_troubles_has_its_sections_in_the_order_that_is_told(lab: LabServer) -> None:
+    told = lab.ask("GET", "troubles").json()
+    titles = [line for line in told["page"].splitlines() if line.startswith("## ")]
+    assert len(titles) == len(told["kinds"])
+    assert titles[told["kinds"].index("spilling")] == "## Results are written to disk"

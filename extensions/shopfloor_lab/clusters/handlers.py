@@ -15,8 +15,10 @@ from tornado import web
 
 from shopfloor_lab.offer import NoOffer, Offers
 
+from . import troubles_page
 from .listing import Clusters, Conflict
 from .remote import NoAnswer
+from .troubles import KINDS
 
 Method = Callable[..., Awaitable[None]]
 
@@ -129,6 +131,15 @@ class CellHandler(Handler):
         self.finish({"source": await self.clusters.cell(cluster, kernel)})
 
 
+class TroublesHandler(Handler):
+    """The page about what goes wrong, as Markdown; its sections stand in the order of ``kinds``."""
+
+    @web.authenticated
+    @authorized
+    async def get(self) -> None:
+        self.finish({"page": troubles_page.page(), "kinds": KINDS})
+
+
 def routes() -> list[tuple[str, type[Handler]]]:
     """Paths (regular expressions) below ``shopfloor/api/``, and who answers there."""
     one = r"clusters/([^/]+)"
@@ -137,4 +148,5 @@ def routes() -> list[tuple[str, type[Handler]]]:
         ("clusters", ClustersHandler),
         (one, ClusterHandler),
         (f"{one}/cell", CellHandler),
+        ("troubles", TroublesHandler),
     ]

@@ -189,6 +189,7 @@ export function makeCluster(changes: Partial<Cluster> = {}): Cluster {
     tasks: { processing: 0, waiting: 0, memory: 0, erred: 0 },
     figures: null,
     spent: null,
+    troubles: [],
     request: {},
     lasts: null,
     job_id: '17',
