@@ -1,12 +1,14 @@
-"""What ``connect`` gives a notebook: dask's client, connected to a cluster that the Jobs panel started."""
+"""dask's client, connected to a cluster that the Jobs panel started; cluster.py is the cluster itself."""
 
 from __future__ import annotations
 
 import html
 import warnings
 from pathlib import Path
+from typing import Any
 
 import distributed
+from distributed.security import Security
 from distributed.versions import VersionMismatchWarning
 from shopfloor_jobs import directory
 
@@ -31,14 +33,36 @@ class OtherVersions(UserWarning):
 class Client(distributed.Client):
     """dask's client without its links to a dashboard: a cluster opens no web server of its own.
 
-    ``title`` is the cluster's name.
+    ``address`` is that of the scheduler, or a :class:`~.cluster.Cluster`; ``connection`` says which cluster it is.
     """
 
-    title = ""
+    def __init__(self, address: Any, *, connection: Connection, **options: Any):
+        self.connection = connection
+        super().__init__(address, **options)
+
+    @property
+    def title(self) -> str:
+        """The cluster's name."""
+        return self.connection.name
 
     @property
     def dashboard_link(self) -> None:
         return None
+
+    async def _start(self, *arguments: Any, **options: Any) -> Client:
+        try:
+            with warnings.catch_warnings():
+                # A table of what compare() says in words, and of patches that change nothing.
+                warnings.simplefilter("ignore", VersionMismatchWarning)
+                return await super()._start(*arguments, **options)
+        except OSError as error:
+            raise no_answer(self.connection) from error
+
+    async def _shutdown(self) -> None:
+        if self.cluster:
+            self.status = "closing"  # so that it does not look for the scheduler that goes
+            await self.cluster.shutdown()  # its close() leaves it as it is
+        await super()._shutdown()
 
     def _repr_html_(self) -> str:
         title = f"Cluster <strong>{html.escape(self.title)}</strong>"
@@ -48,32 +72,41 @@ class Client(distributed.Client):
         return f"<p>{title}: {len(threads)} workers, {sum(threads.values())} threads</p>"
 
 
-def connect(name: str | None = None, home: Path | None = None) -> Client:
-    """See :func:`shopfloor_lab.clusters.connect`; ``home`` is for tests."""
+def connect(
+    name: str | None = None, home: Path | None = None, *, asynchronous: bool = False
+) -> Client:
+    """See :func:`shopfloor_lab.client`; ``home`` is for tests."""
     connection = choose(home or Path.home(), name)
-    _compare(connection)
-    try:
-        with warnings.catch_warnings():
-            # A table of what we have just said in words, and of patches that change nothing.
-            warnings.simplefilter("ignore", VersionMismatchWarning)
-            client = Client(
-                connection.address,
-                security=client_security(connection.ca, connection.certificate, connection.key),
-                timeout=TIMEOUT,
-            )
-    except OSError as error:
-        if words := expired(connection.certificate):
-            raise NotConnected(f"Cluster {connection.name!r}: {words}") from error
-        raise NotConnected(
-            f"Cluster {connection.name!r} does not answer at {connection.address}; "
-            "see in the Jobs panel whether it has ended."
-        ) from error
-    client.title = connection.name
-    return client
+    compare(connection)
+    return Client(
+        connection.address,
+        connection=connection,
+        security=security_of(connection),
+        timeout=TIMEOUT,
+        asynchronous=asynchronous,
+    )
 
 
-def _compare(connection: Connection) -> None:
-    """Warn of different versions. Raises NotConnected where messages could not be read."""
+def security_of(connection: Connection) -> Security:
+    """What to connect with."""
+    return client_security(connection.ca, connection.certificate, connection.key)
+
+
+def no_answer(connection: Connection) -> NotConnected:
+    """Why a cluster cannot be reached that seemed to run, in words."""
+    if words := expired(connection.certificate):
+        return NotConnected(f"Cluster {connection.name!r}: {words}")
+    return NotConnected(
+        f"Cluster {connection.name!r} does not answer at {connection.address}; "
+        "see in the Jobs panel whether it has ended."
+    )
+
+
+def compare(connection: Connection, stacklevel: int = 4) -> None:
+    """Warn of different versions, at the cell, which is ``stacklevel`` calls away.
+
+    Raises NotConnected where messages could not be read.
+    """
     if not connection.versions:
         return  # its Shopfloor is older than this
     found = differences(versions_here(), connection.versions)
@@ -89,7 +122,7 @@ def _compare(connection: Connection) -> None:
             f"Versions differ between this kernel and cluster {connection.name!r}, which mostly works. "
             f"{'; '.join(others)}.",
             OtherVersions,
-            stacklevel=4,  # the cell
+            stacklevel=stacklevel,
         )
 
 
