@@ -7,10 +7,11 @@ from typing import Any
 from shopfloor_jobs.request import Request
 from shopfloor_spawners import handlers
 
-from . import environments, offer_handler, outlook_handler, state
+from . import environments, offer_handler, outlook_handler, shares_handler, state
 from .estimates import Estimates
 from .offers import Offers
 from .server_environment import FOLDERS, folders_of, idle_of, members, network
+from .shares import Shares
 from .site import Site
 
 LONGEST_QUEUE = (
@@ -25,6 +26,7 @@ def apply(c: Any, site: Site) -> None:
     handlers.register()
     offer_handler.register()
     outlook_handler.register()
+    shares_handler.register()
 
     def make_command(request: Request) -> list[str]:
         return environments.command(site, request)
@@ -44,6 +46,7 @@ def apply(c: Any, site: Site) -> None:
         {
             offer_handler.SETTING: offers,
             outlook_handler.ESTIMATES: Estimates(offers.scheduler),
+            shares_handler.SETTING: Shares(),
             "slow_spawn_timeout": SLOW,
         }
     )

@@ -305,7 +305,7 @@ def test_what_is_carried_imports_nothing_but_what_is_asked_for(tmp_path: Path) -
         "import dask, distributed, dask_jobqueue, cryptography.x509\n"
         "from cryptography.hazmat.primitives.asymmetric import ec\n"
         "before = set(sys.modules)\n"
-        "import shopfloor_lab.clusters.controller, shopfloor_lab.clusters.silent, shopfloor_lab.clusters.client\n"
+        "import shopfloor_lab.clusters.controller, shopfloor_lab.clusters.silent, shopfloor_lab.clusters.cluster\n"
         "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
         "print(sys.modules['shopfloor_jobs'].__file__)\n"
         "print(sorted(new - set(sys.stdlib_module_names)))"
