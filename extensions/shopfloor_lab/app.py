@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from jupyter_core.utils import ensure_async
 from jupyter_server.utils import url_path_join
 
-from .clusters import doors, events_handler, form_handlers
+from .clusters import doors, events_handler, form_handlers, share_handlers
 from .clusters.form import Form
 from .clusters.handlers import routes
 from .clusters.kernels import Kernels, Specs
 from .clusters.listing import Clusters
+from .clusters.sharing import Sharing
 from .examples_handler import ExamplesHandler
 from .offer import Offers
 from .session import handlers as session_handlers
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
 API = "shopfloor/api"
+SHARE_AFTER = 3.0  # seconds; the first page that asks is served before
 
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:
@@ -35,6 +37,7 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     kernels = Kernels(environment, specs, lambda: server.kernel_manager.default_kernel_name)
     clusters = Clusters(home, offers.get, environment, offers.hub, kernels)
     parts = {"offers": offers, "clusters": clusters}
+    sharing = Sharing(clusters, offers.hub)
     form = {"form": Form(clusters, offers.hub)}
     session = Session(server, clusters.list, environment, home, offers.hub)
     base = url_path_join(server.web_app.settings["base_url"], API)
@@ -47,7 +50,10 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
             ),
             *(
                 (url_path_join(base, path), handler, options)
-                for path, handler, options in doors.routes(parts)
+                for path, handler, options in (
+                    *doors.routes(parts),
+                    *share_handlers.routes({**parts, "sharing": sharing}),
+                )
             ),
             *(
                 (url_path_join(base, path), handler, {"session": session})
@@ -58,3 +64,4 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
         ],
     )
     session.start_soon()
+    server.io_loop.call_later(SHARE_AFTER, sharing.begin)

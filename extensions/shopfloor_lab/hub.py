@@ -19,6 +19,14 @@ class NoHub(Exception):
     """The hub did not say; the text is why."""
 
 
+class HubRefused(NoHub):
+    """The hub answered that it will not: ``status`` is HTTP's, ``field`` what it is about, if anything."""
+
+    def __init__(self, message: str, status: int, field: str | None = None):
+        super().__init__(message)
+        self.status, self.field = status, field
+
+
 class Hub:
     """The hub that a job's ``environment`` names; false where it names none."""
 
@@ -44,7 +52,18 @@ class Hub:
 
     async def post(self, path: str, body: Mapping[str, Any], within: float) -> dict[str, Any]:
         """The answer to a question that is put to the same place, ``within`` seconds. Raises NoHub."""
-        data, _ = await self._ask(path, within, method="POST", body=json.dumps(body))
+        return await self.ask("POST", path, body, within)
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        within: float = TIMEOUT,
+    ) -> dict[str, Any]:
+        """The answer to any other request. Raises NoHub, which is HubRefused where the hub did answer."""
+        options = {} if body is None else {"body": json.dumps(body)}
+        data, _ = await self._ask(path, within, method=method, **options)
         if data is None:
             raise NoHub("its answer is of another version")
         return data
@@ -76,7 +95,10 @@ class Hub:
         except HTTPClientError as error:
             if error.code == NOT_MODIFIED:
                 return None, etag
-            raise NoHub(_words(error)) from error
+            message, field = _words(error)
+            if 400 <= error.code < 500:
+                raise HubRefused(message, error.code, field) from error
+            raise NoHub(message) from error
         except (OSError, ValueError) as error:
             raise NoHub(str(error)) from error
         if not isinstance(data, dict):
@@ -84,9 +106,10 @@ class Hub:
         return data, answer.headers.get("ETag", "")
 
 
-def _words(error: HTTPClientError) -> str:
-    """What the hub says went wrong, or the status where it says nothing."""
+def _words(error: HTTPClientError) -> tuple[str, str | None]:
+    """What the hub says went wrong, or the status where it says nothing; and the field, if it names one."""
     try:
-        return str(json.loads(error.response.body)["message"])
+        said = json.loads(error.response.body)
+        return str(said["message"]), said.get("field")
     except (AttributeError, KeyError, TypeError, ValueError):
-        return str(error)
+        return str(error), None

@@ -88,6 +88,21 @@ _WORKER = _object(
     cpu=_or_none(_number),
     gpus=_or_none(_text(64)),
 )
+_FIGURES = _object(
+    cpu=_number,
+    cpus=_number,
+    results=_number,
+    spilled=_number,
+    unmanaged=_number,
+    rate=_or_none(_number),
+    progress=_or_none(
+        _object(
+            done=_number,
+            all=_number,
+            groups=_list(_object(name=_text(60), done=_number, all=_number), MOST_KINDS),
+        )
+    ),
+)
 _VIEW = _object(
     name=_text(40),
     state=_word(*STATES),
@@ -105,10 +120,11 @@ _VIEW = _object(
     memory=_number,
     memory_limit=_number,
     tasks=_object(processing=_number, waiting=_number, memory=_number, erred=_number),
-    # Of each kind of task, how many are done of how many; the kind that was asked for last is the last.
-    progress=_list(_object(name=_text(60), done=_number, all=_number, erred=_number), MOST_KINDS),
-    # How it went: epoch seconds, bytes of memory, per cent of one CPU and running tasks, of the whole cluster.
-    history=_list(_object(at=_number, memory=_number, cpu=_number, running=_number), MOST_SAMPLES),
+    figures=_or_none(_FIGURES),
+    # How it went: epoch seconds, bytes of memory, per cent of one CPU and tasks per second, of the whole cluster.
+    history=_list(
+        _object(at=_number, memory=_number, cpu=_number, rate=_or_none(_number)), MOST_SAMPLES
+    ),
 )
 
 

@@ -38,8 +38,16 @@ VIEW = {
     "memory": 1024,
     "memory_limit": 2048,
     "tasks": {"processing": 1, "waiting": 2, "memory": 3, "erred": 0},
-    "progress": [{"name": "sum", "done": 1, "all": 3, "erred": 0}],
-    "history": [{"at": 1790000000.0, "memory": 1024, "cpu": 99.5, "running": 1}],
+    "figures": {
+        "cpu": 99.5,
+        "cpus": 2,
+        "results": 512,
+        "spilled": 0,
+        "unmanaged": 512,
+        "rate": None,
+        "progress": {"done": 1, "all": 3, "groups": [{"name": "sum", "done": 1, "all": 3}]},
+    },
+    "history": [{"at": 1790000000.0, "memory": 1024, "cpu": 99.5, "rate": 1.5}],
 }
 SECRET = "a-secret-that-is-in-no-view"
 

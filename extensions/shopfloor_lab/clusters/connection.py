@@ -2,7 +2,8 @@
 
 ``cluster.json`` is the plan, written before the job is submitted, so that nothing is lost between the two;
 ``connection.json`` says how to reach the controller, and exists while it runs, as does ``tls/``;
-``workers.json`` names the jobs of its workers, and ``ended.json`` why the controller itself ended.
+``workers.json`` names the jobs of its workers, ``ended.json`` why the controller itself ended, and ``share.json`` who
+else may see it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ PLAN, CONNECTION, WORKERS, ENDED, TLS = (
     "tls",
 )
 SCRATCH = "scratch"
+SHARE = "share.json"
 
 _Record = TypeVar("_Record", bound="_Stored")
 
@@ -111,6 +113,21 @@ class Ended(_Stored):
     ended: float
 
     file = ENDED
+
+
+@dataclass(frozen=True)
+class Share(_Stored):
+    """That others may see the cluster, as the hub granted it: sharing.py repeats it there.
+
+    ``people`` and ``teams`` are names, ``until`` is in seconds since the epoch of the hub's clock.
+    """
+
+    grant: str
+    people: Sequence[str]
+    teams: Sequence[str]
+    until: float
+
+    file = SHARE
 
 
 def cluster_directories(home: Path) -> Iterator[Path]:
