@@ -21,6 +21,7 @@ import type {
 } from './contract.ts';
 import { readEvents } from './events.ts';
 import { Refusal } from './refusal.ts';
+import type { Share, SharedItem, SharedView, Sharing } from './sharing.ts';
 import type { Words } from './words.ts';
 
 /** How long to wait for an answer to a question, and to an order that hands jobs over, in milliseconds. */
@@ -152,6 +153,28 @@ export class Api {
   /** What explains troubles, as Markdown: a section for each kind, in this order. */
   troublesPage(): Promise<{ page: string; kinds: string[] }> {
     return this._ask('GET', ['troubles']);
+  }
+
+  /** Who sees a cluster of mine, or null, and the teams that it can be shown to. */
+  share(id: string): Promise<{ share: Share | null; teams: string[] }> {
+    return this._ask('GET', ['clusters', id, 'share']);
+  }
+
+  showTo(id: string, sharing: Sharing): Promise<{ share: Share }> {
+    return this._ask('PUT', ['clusters', id, 'share'], sharing);
+  }
+
+  async takeBack(id: string): Promise<void> {
+    await this._ask('DELETE', ['clusters', id, 'share']);
+  }
+
+  /** What others show to me. */
+  shared(): Promise<{ shared: SharedItem[] }> {
+    return this._ask('GET', ['shared']);
+  }
+
+  sharedView(owner: string, id: string): Promise<SharedView> {
+    return this._ask('GET', ['shared', owner, id]);
   }
 
   /** Puts the example notebooks among the person's files; the path of the first one. */

@@ -29,6 +29,8 @@ import { JobsPanel } from './panel.tsx';
 import { addPlots } from './plots.ts';
 import { Refusal } from './refusal.ts';
 import { session } from './sessionPlugin.ts';
+import { shareCluster } from './shareDialog.tsx';
+import { SharedViews } from './sharedViews.ts';
 import { openTroublesPage } from './troublesPage.ts';
 import { lossOnStop } from './words.ts';
 
@@ -141,6 +143,7 @@ const jobs: JupyterFrontEndPlugin<void> = {
     });
     const panel: JobsPanel = new JobsPanel(
       clusters,
+      new SharedViews(api),
       {
         startNew: () => void startNew(),
         startAgain: ({ name, workers, request, lasts, kernel }) =>
@@ -155,6 +158,9 @@ const jobs: JupyterFrontEndPlugin<void> = {
           }),
         useInNotebook,
         showPlots,
+        share: async cluster => {
+          await orNotify(() => shareCluster(api, cluster, trans));
+        },
         stop,
         explainTrouble: kind =>
           orNotify(() => openTroublesPage(app, api, rendermime, trans, kind))

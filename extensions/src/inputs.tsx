@@ -66,6 +66,8 @@ interface InputProps {
   term?: string;
   help?: string;
   numeric?: boolean;
+  /** The most characters. */
+  length?: number;
   onChange(value: string): void;
 }
 
@@ -117,7 +119,7 @@ export function TextInput(props: InputProps): React.ReactElement {
         inputMode={numeric ? 'numeric' : 'text'}
         autoComplete="off"
         value={value}
-        maxLength={64}
+        maxLength={props.length ?? 64}
         aria-invalid={problem !== undefined}
         aria-describedby={described(id, help)}
         onChange={event => onChange(event.target.value)}

@@ -10,6 +10,8 @@ import type { Cluster } from './contract.ts';
 import { jobsIcon } from './icons.ts';
 import { showClock } from './quantity.ts';
 import { ClusterRow } from './row.tsx';
+import { SharedSection } from './sharedSection.tsx';
+import type { SharedViews } from './sharedViews.ts';
 import { announcement, newsLine, type Words } from './words.ts';
 
 /** What the panel's buttons do beyond the list itself. */
@@ -19,6 +21,8 @@ export interface Actions {
   useInNotebook(cluster: Cluster): Promise<void>;
   /** Below the button that asks for it. */
   showPlots(cluster: Cluster, button: HTMLElement): Promise<void>;
+  /** Asks whom to show it, and says who sees it. */
+  share(cluster: Cluster): Promise<void>;
   stop(cluster: Cluster): Promise<void>;
   /** Opens the page about what goes wrong, at this kind of it. */
   explainTrouble(kind: string): Promise<void>;
@@ -26,10 +30,16 @@ export interface Actions {
 
 export class JobsPanel extends ReactWidget {
   private _clusters: Clusters;
+  private _shared: SharedViews;
   private _actions: Actions;
   private _trans: Words;
 
-  constructor(clusters: Clusters, actions: Actions, trans: Words) {
+  constructor(
+    clusters: Clusters,
+    shared: SharedViews,
+    actions: Actions,
+    trans: Words
+  ) {
     super();
     this.id = 'shopfloor-jobs';
     this.addClass('shopfloor-Jobs');
@@ -38,6 +48,7 @@ export class JobsPanel extends ReactWidget {
     this.node.setAttribute('role', 'region');
     this.node.setAttribute('aria-label', trans.__('Jobs'));
     this._clusters = clusters;
+    this._shared = shared;
     this._actions = actions;
     this._trans = trans;
     document.addEventListener('visibilitychange', this._look);
@@ -70,20 +81,27 @@ export class JobsPanel extends ReactWidget {
 
   /** A browser has few connections to one server: none is held for a panel that nobody sees. */
   private _look = () => {
-    this._clusters.watch(this.isVisible && !document.hidden);
+    const seen = this.isVisible && !document.hidden;
+    this._clusters.watch(seen);
+    this._shared.watch(seen);
   };
 
   protected override render(): React.ReactElement {
     return (
-      <UseSignal signal={this._clusters.changed}>
-        {() => (
-          <JobsView
-            clusters={this._clusters}
-            actions={this._actions}
-            trans={this._trans}
-          />
-        )}
-      </UseSignal>
+      <>
+        <UseSignal signal={this._clusters.changed}>
+          {() => (
+            <JobsView
+              clusters={this._clusters}
+              actions={this._actions}
+              trans={this._trans}
+            />
+          )}
+        </UseSignal>
+        <UseSignal signal={this._shared.changed}>
+          {() => <SharedSection shared={this._shared} trans={this._trans} />}
+        </UseSignal>
+      </>
     );
   }
 }

@@ -158,6 +158,17 @@ function Living(props: RowProps): React.ReactElement {
         <button
           type="button"
           className="shopfloor-LinkButton"
+          aria-haspopup="dialog"
+          title={trans.__('Show it to others, who can only look')}
+          disabled={stopping}
+          onClick={() => void actions.share(cluster)}
+        >
+          {trans.__('Share view…')}
+        </button>
+        {' · '}
+        <button
+          type="button"
+          className="shopfloor-LinkButton"
           aria-label={trans.__('Stop cluster')}
           title={trans.__('Stop cluster')}
           disabled={stopping}
