@@ -230,7 +230,7 @@ class Idle(Table):
 
 
 class Clusters(Table):
-    workers: int = Field(64, ge=1, le=1000, description="Most workers of one Dask cluster.")
+    workers: int = Field(128, ge=1, le=1000, description="Most workers of one Dask cluster.")
     at_once: int = Field(
         5, ge=1, description="Dask clusters that one person may have at the same time."
     )

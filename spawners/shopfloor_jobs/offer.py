@@ -75,7 +75,7 @@ class ClusterTerms:
     """What holds for Dask clusters: the most ``workers`` of one, how many a person may have ``at_once``, and when one
     that computes nothing ends."""
 
-    workers: int = 64
+    workers: int = 128  # its scheduler has one CPU and 1 GB
     at_once: int = 5
     idle: Rule = field(default_factory=Rule)
 

@@ -13,7 +13,7 @@ class Replacing:
     """Counts for one cluster; :meth:`begin` forgets, for somebody asked anew.
 
     A bad node or a worker that runs out of memory is met by the bound for each place; software that cannot start,
-    which every worker meets, by the bound on failures in a row, so that 64 of them are not tried 192 times.
+    which every worker meets, by the bound on failures in a row, so that a hundred of them are not tried 300 times.
     """
 
     in_a_row: int = 0
