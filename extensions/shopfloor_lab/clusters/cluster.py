@@ -22,7 +22,7 @@ from tornado.ioloop import IOLoop
 from . import appearance
 from .adapting import Adapting
 from .client import TIMEOUT, Client, NotConnected, choose, compare, no_answer, security_of
-from .connection import MAX_WORKERS, Ended, check_workers
+from .connection import MOST_WORKERS, Ended, check_workers
 
 ANSWER = 5.0  # seconds within which a controller does what it is asked
 LEAVING = 5.0  # seconds that the end of a cluster is waited for
@@ -138,7 +138,7 @@ class Cluster(distributed.deploy.Cluster):
 
         The controller does it, also when nobody is connected. Raises as :meth:`scale` does.
         """
-        most = MAX_WORKERS if maximum == math.inf else maximum
+        most = MOST_WORKERS if maximum == math.inf else maximum
         asked = Adapting.check({"minimum": minimum, "maximum": most})
         return self._steer("adapt", **asked.to_json())
 

@@ -11,6 +11,25 @@ from distributed.deploy.spec import ProcessInterface
 from .command import DEATH_TIMEOUT, worker_command
 from .launch import Launch, Place
 
+# dask-jobqueue reads these for every kind of job; ours needs none of them, nor what people set for others.
+SETTINGS = {
+    "interface": None,
+    "python": None,
+    "name": None,
+    "local-directory": None,
+    "extra": None,
+    "worker-command": "distributed.cli.dask_worker",
+    "worker-extra-args": [],
+    "job-extra": None,
+    "job-extra-directives": [],
+    "env-extra": None,
+    "job-script-prologue": [],
+    "log-directory": None,
+    "shebang": "",
+    "shared-temp-directory": None,
+    "scheduler-options": {},
+}
+
 
 class WorkerJob(JobQueueJob):
     """One worker, started and closed through our scheduler instead of commands of a queueing system.

@@ -25,7 +25,7 @@ from .adapting import Adapting
 from .command import memory_limit
 from .connection import SCRATCH
 from .figures import Figures
-from .job import WorkerJob
+from .job import SETTINGS, WorkerJob
 from .known import Known
 from .launch import Launch, Place
 from .leaving import CAUSE, Leaving, leaving
@@ -47,24 +47,6 @@ HEARTBEATS = 5.0  # seconds after which it is seen that a worker fell silent; as
 ADAPTS = 1.0  # seconds after which it is seen that there is more work; asks nobody
 AT_MOST_EACH = 0.5  # seconds between looks that events cause
 KEPT = 20  # rows of workers that are over, the newest
-# dask-jobqueue reads these for every kind of job; ours needs none of them, nor what people set for others.
-SETTINGS = {
-    "interface": None,
-    "python": None,
-    "name": None,
-    "local-directory": None,
-    "extra": None,
-    "worker-command": "distributed.cli.dask_worker",
-    "worker-extra-args": [],
-    "job-extra": None,
-    "job-extra-directives": [],
-    "env-extra": None,
-    "job-script-prologue": [],
-    "log-directory": None,
-    "shebang": "",
-    "shared-temp-directory": None,
-    "scheduler-options": {},
-}
 
 
 class Workers(JobQueueCluster):

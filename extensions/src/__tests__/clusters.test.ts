@@ -298,7 +298,7 @@ test('a cluster that is kept is shown as kept, and one that has ended says so', 
   const api = unwatched();
   const warned = makeCluster({ idle: { after: 3600, ends: 1100 } });
   void clusters.keep(warned);
-  await api.give(makeCluster({ idle: { after: 3600, ends: null } }));
+  await api.done(makeCluster({ idle: { after: 3600, ends: null } }));
   assert.equal(clusters.list![0].idle!.ends, null);
   void clusters.keep(warned);
   await api.fail(new Refusal("Cluster 'flights' has ended."));
