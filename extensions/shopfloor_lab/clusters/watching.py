@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from dask.utils import key_split
@@ -26,8 +26,8 @@ class Watching(SchedulerPlugin):
     somebody looks at the cluster.
     """
 
-    def __init__(self, scheduler: Any, presence: Presence):
-        self.scheduler, self.presence = scheduler, presence
+    def __init__(self, scheduler: Any, presence: Presence, clock: Callable[[], float] = time.time):
+        self.scheduler, self.presence, self.clock = scheduler, presence, clock
         self._sent: deque[Sent] = deque(maxlen=KEPT)
         self._given_up: deque[GivenUp] = deque(maxlen=KEPT)
         self._dying: Iterable[Any] = ()
@@ -40,7 +40,7 @@ class Watching(SchedulerPlugin):
 
         ``since`` is when it was first seen, in epoch seconds.
         """
-        now = time.time()
+        now = self.clock()
         for trouble in troubles(self._facts(over), now):
             since = self._told.get(trouble.kind, (now,))[0]
             self._told[trouble.kind] = (since, now, trouble)
@@ -62,7 +62,7 @@ class Watching(SchedulerPlugin):
         self._dying = ()
         names = [key_split(key) for key in dead]
         for name in dict.fromkeys(names):
-            self._given_up.append(GivenUp(time.time(), name, names.count(name)))
+            self._given_up.append(GivenUp(self.clock(), name, names.count(name)))
 
     def _weigh_orders(self) -> None:
         """Look at the size of each order on its way to dask's scheduler, which itself keeps no count of it."""
@@ -70,7 +70,7 @@ class Watching(SchedulerPlugin):
         update_graph = handlers["update-graph"]
 
         async def weighed(**order: Any) -> None:
-            self._sent.append(Sent(time.time(), size_of(order), _task(order)))
+            self._sent.append(Sent(self.clock(), size_of(order), _task(order)))
             await update_graph(**order)
 
         handlers["update-graph"] = weighed
