@@ -53,7 +53,7 @@ class Watching(SchedulerPlugin):
     def log_event(self, topic: str, msg: Any) -> None:
         # Told before the tasks of a worker that is gone are given up or begun anew.
         if topic == "all" and isinstance(msg, dict) and msg.get("action") == "remove-worker":
-            self._dying = () if msg.get("expected") else msg.get("processing-tasks", ())
+            self._dying = msg.get("processing-tasks", ())
 
     def remove_worker(self, scheduler: Any, worker: str, **_: Any) -> None:
         dead = [
