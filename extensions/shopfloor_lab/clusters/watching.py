@@ -13,7 +13,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.utils import nbytes
 
 from .presence import Presence
-from .troubles import Facts, GivenUp, Group, Load, Sent, Trouble, troubles
+from .troubles import SHORT_TASKS, Facts, GivenUp, Group, Load, Sent, Trouble, troubles
 
 LINGERS = 15.0  # seconds for which a trouble is still told that was not there at the last look
 KEPT = 1000  # orders and lost tasks, the newest
@@ -88,7 +88,11 @@ class Watching(SchedulerPlugin):
             given_up=self._given_up,
             sent=self._sent,
             tasks=len(scheduler.tasks),
-            groups=[_group(group) for group in scheduler.task_groups.values()],
+            groups=[
+                _group(group)
+                for group in scheduler.task_groups.values()
+                if len(group) >= SHORT_TASKS
+            ],
         )
 
 
