@@ -22,8 +22,7 @@ KEPT = 1000  # orders and lost tasks, the newest
 class Watching(SchedulerPlugin):
     """Watches the orders that clients send and the tasks that die with workers; the rest is read when it is asked for.
 
-    Nothing here runs for each task: what costs is one look at every worker and every group of tasks, when
-    somebody looks at the cluster.
+    Nothing here runs for each task: what costs is one look at every worker and every group of tasks.
     """
 
     def __init__(self, scheduler: Any, presence: Presence, clock: Callable[[], float] = time.time):
@@ -35,16 +34,20 @@ class Watching(SchedulerPlugin):
         self._told: dict[str, tuple[float, float, Trouble]] = {}
         self._weigh_orders()
 
-    def report(self, over: Iterable[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
-        """What is wrong, in words, the worst first; ``over`` are the rows of workers whose jobs ended.
+    def look(self, over: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Note what is wrong now; ``over`` are the rows of workers whose jobs ended.
 
-        ``since`` is when it was first seen, in epoch seconds.
+        To be called every few seconds: since when something is so is when it was first seen.
         """
         now = self.clock()
         for trouble in troubles(self._facts(over), now):
             since = self._told.get(trouble.kind, (now,))[0]
             self._told[trouble.kind] = (since, now, trouble)
         self._told = {kind: told for kind, told in self._told.items() if now - told[1] < LINGERS}
+
+    def report(self, over: Iterable[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+        """What is wrong now or was a moment ago, in words, the worst first; ``since`` in epoch seconds."""
+        self.look(over)
         return [
             {**trouble.to_json(), "since": since}
             for since, _, trouble in sorted(self._told.values(), key=lambda told: told[2].rank)

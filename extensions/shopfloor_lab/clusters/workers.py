@@ -128,6 +128,7 @@ class Workers(JobQueueCluster):
                 await self._begin_anew()
             await self._follow_the_work()
             await self._let_leave()
+            self._watching.look(self._over)  # also while nobody asks: it is told since when
             if time.monotonic() >= self._look_at:
                 await self._look()
                 replaced = await self._replace()
