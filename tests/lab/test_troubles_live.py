@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -119,10 +118,8 @@ async def test_a_worker_that_ran_out_of_memory_and_the_task_it_died_of_are_told(
     eats = await watched.run(EATS)
     words = await watched.until_told("given-up")
     assert words.startswith("The task 'exec' was given up")
-    happened = time.time()
     error = await asyncio.to_thread(eats.exception)
     assert type(error).__name__ == "KilledWorker"
     assert (await watched.until_told("out-of-memory")).startswith("worker-1 used more memory")
     shown = await person.until_connected(watched.lab, watched.cluster, 1)
     assert [one["kind"] for one in shown["troubles"]][:2] == ["given-up", "out-of-memory"]
-    assert all(abs(one["since"] - happened) < SOON for one in shown["troubles"])
