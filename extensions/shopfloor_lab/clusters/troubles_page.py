@@ -113,13 +113,13 @@ The panel says so from {LARGE_GRAPH // MB} MB in one message on, or {LARGE_GRAPH
 {RECENT / 60:.0f} minutes.
 
 ```python
-table = pd.read_csv("large.csv")                        # in the notebook
-client.map(lambda day: score(table, day), days)         # sends the table with every order
+table = pd.read_csv("large.csv")  # in the notebook
+client.map(lambda day: score(table, day), days)  # sends the table with every order
 
-table = client.scatter(pd.read_csv("large.csv"), broadcast=True)   # once, to every worker
-client.map(score_one, days, table=table)                # what was sent is handed in by name
+table = client.scatter(pd.read_csv("large.csv"), broadcast=True)  # once, to every worker
+client.map(score_one, days, table=table)  # what was sent is handed in by name
 
-table = dd.read_csv("large.csv")                        # best: the workers read it themselves
+table = dd.read_csv("large.csv")  # best: the workers read it themselves
 ```
 """,
     ),
@@ -143,13 +143,15 @@ as computing it, and more workers make nothing faster. The panel says so where a
 one name are that short.
 
 ```python
-futures = client.map(score, items)                      # a task for each item
+futures = client.map(score, items)  # a task for each item
+
 
 def score_all(some):
     return [score(one) for one in some]
 
+
 batches = [items[at : at + 1000] for at in range(0, len(items), 1000)]
-futures = client.map(score_all, batches)                # a task for a thousand
+futures = client.map(score_all, batches)  # a task for a thousand
 ```
 
 For tables and arrays: larger partitions and chunks, as for *Too many tasks*. What is done in seconds by pandas alone
