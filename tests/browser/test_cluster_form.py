@@ -103,7 +103,7 @@ def test_a_cluster_is_asked_for_with_all_that_there_is_to_know(hub: Case):
         dialog.get_by_text("What is submitted").click()
 
         dialog.get_by_label("Name (optional)").fill("mine")
-        dialog.get_by_label(re.compile(r"^Workers \(1.64\)")).fill("1")
+        dialog.get_by_label(re.compile(r"^Workers \(1.128\)")).fill("1")
         dialog.get_by_role("button", name="Start cluster").click()
         expect(dialog).to_have_count(0)
         jobs = lab.jobs()

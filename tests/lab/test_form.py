@@ -92,7 +92,7 @@ def test_the_form_offers_what_a_worker_can_be(tmp_path: Path) -> None:
     assert "Memory: at least 512 MB" in disabled["tiny"]
     assert disabled["off"] == "It is closed."
     assert shown["limits"]["gpus"] == {"min": 0, "max": 1}
-    assert shown["limits"]["workers"] == {"min": 0, "max": 64}
+    assert shown["limits"]["workers"] == {"min": 0, "max": 128}
     assert shown["limits"]["memory"]["min"] == 512 * 1024**2
     assert {"nodes", "environment"}.isdisjoint(field["name"] for field in shown["fields"])
     assert for_workers(offer_of(tmp_path))["limits"]["gpus"]["max"] == 0
@@ -121,7 +121,7 @@ def test_a_command_is_shown_as_it_could_be_typed(command: list[str], text: str) 
 def test_the_form_opens_with_one_answer(lab: LabServer) -> None:
     shown = lab.ask("GET", "form").json()
     assert set(shown) == {"offer", "kernels", "presets"}
-    assert shown["offer"]["limits"]["workers"]["max"] == 64
+    assert shown["offer"]["limits"]["workers"]["max"] == 128
     assert [one["name"] for one in shown["kernels"]] == ["python3"]
 
 
@@ -177,7 +177,7 @@ def test_a_hub_that_hangs_is_waited_for_but_not_for_long(
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({"workers": 65}, "workers"),
+        ({"workers": 129}, "workers"),
         ({"workers": "2"}, "workers"),
         ({"request": {"cpus": 3}}, "cpus"),
         ({"request": {"gpus": 1}}, "gpus"),

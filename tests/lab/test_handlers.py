@@ -180,11 +180,11 @@ def lab_environment(person: Person) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("body", "field", "limit"),
     [
-        ({"workers": 65}, "workers", "from 0 to 64"),
-        ({"workers": -1}, "workers", "from 0 to 64"),
+        ({"workers": 129}, "workers", "from 0 to 128"),
+        ({"workers": -1}, "workers", "from 0 to 128"),
         ({"workers": "two"}, "workers", "a whole number"),
         ({"workers": 1, "adapt": {"minimum": 0, "maximum": 2}}, "adapt", "in place of workers"),
-        ({"adapt": {"minimum": 0, "maximum": 65}}, "maximum", "from 0 to 64"),
+        ({"adapt": {"minimum": 0, "maximum": 129}}, "maximum", "from 0 to 128"),
         ({"adapt": {"minimum": 3, "maximum": 2}}, "maximum", "at least 3"),
         ({"workers": 1, "request": {"time": "1h"}, "lasts": "30m"}, "lasts", "at least 1 h"),
         ({"workers": 1, "lasts": "9 days"}, "lasts", "at most 24 h"),

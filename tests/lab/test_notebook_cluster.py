@@ -106,17 +106,17 @@ async def test_what_cannot_be_is_refused_with_field_value_and_limit(
         Cluster("other", home=person.home)
     async with Cluster(home=person.home, asynchronous=True) as cluster:
         for wrong, words in (
-            (lambda: cluster.scale(65), "workers: 65 is not possible: from 0 to 64"),
+            (lambda: cluster.scale(129), "workers: 129 is not possible: from 0 to 128"),
             (lambda: cluster.scale(1.5), "workers: 1.5 is not possible: a whole number"),
             (lambda: cluster.adapt(minimum=3, maximum=2), "maximum: 2 is not possible: at least 3"),
-            (lambda: cluster.adapt(minimum=-1), "minimum: -1 is not possible: from 0 to 64"),
+            (lambda: cluster.adapt(minimum=-1), "minimum: -1 is not possible: from 0 to 128"),
         ):
             with pytest.raises(Refused, match=words):
                 wrong()
         with pytest.raises(TypeError, match="interval"):
             cluster.adapt(interval="1s")
         await cluster.adapt()
-        assert cluster.report["workers"]["adapt"] == {"minimum": 0, "maximum": 64}
+        assert cluster.report["workers"]["adapt"] == {"minimum": 0, "maximum": 128}
 
 
 @pytest.mark.parametrize("way", ["shutdown", "shutdown_on_close", "client"])
@@ -250,9 +250,9 @@ async def test_its_view_steers_it_and_says_what_cannot_be(person: Person, lab: C
         view.number.value = 2
         view.set_number.click()
         await until(lambda: "2 connected" in view.body.value, "it is scaled")
-        view.most.value = 65
+        view.most.value = 129
         view.set_range.click()
-        await until(lambda: "maximum: 65 is not possible" in view.problem.value, "it says so")
+        await until(lambda: "maximum: 129 is not possible" in view.problem.value, "it says so")
         view.fewest.value, view.most.value = 1, 2
         view.set_range.click()
         await until(lambda: "1 to 2, as needed" in view.body.value, "it is adapted")

@@ -22,7 +22,7 @@ from tornado.ioloop import IOLoop
 from . import appearance
 from .adapting import Adapting
 from .client import TIMEOUT, Client, NotConnected, choose, compare, no_answer, security_of
-from .connection import MOST_WORKERS, Ended, check_workers
+from .connection import Ended, Most, check_workers
 
 ANSWER = 5.0  # seconds within which a controller does what it is asked
 LEAVING = 5.0  # seconds that the end of a cluster is waited for
@@ -129,7 +129,7 @@ class Cluster(distributed.deploy.Cluster):
 
         Raises Refused (a ValueError) for what is no number of workers, LookupError where the cluster is gone.
         """
-        return self._steer("scale", count=check_workers(n))
+        return self._steer("scale", count=check_workers(n, self._most))
 
     def adapt(  # type: ignore[override]
         self, *, minimum: int = 0, maximum: float = math.inf
@@ -138,8 +138,8 @@ class Cluster(distributed.deploy.Cluster):
 
         The controller does it, also when nobody is connected. Raises as :meth:`scale` does.
         """
-        most = MOST_WORKERS if maximum == math.inf else maximum
-        asked = Adapting.check({"minimum": minimum, "maximum": most})
+        most = self._most.workers if maximum == math.inf else maximum
+        asked = Adapting.check({"minimum": minimum, "maximum": most}, self._most)
         return self._steer("adapt", **asked.to_json())
 
     def look(self) -> Any:
@@ -185,6 +185,10 @@ class Cluster(distributed.deploy.Cluster):
         if self._watch_worker_status_task:
             await asyncio.wait({self._watch_worker_status_task}, timeout=LEAVING)
         await self._close()
+
+    @property
+    def _most(self) -> Most:
+        return Most(self.connection.most)
 
     def _steer(self, operation: str, **values: int) -> Awaitable[None] | None:
         if self.asynchronous:

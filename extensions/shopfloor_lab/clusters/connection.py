@@ -65,7 +65,8 @@ class Plan(_Stored):
     ``scheduler`` is the offer's configuration of it, ``peer`` a host (the hub's) that must be able to route to the
     controller; ``created`` is in seconds since the epoch. ``software`` is what it runs in: the ``kernel``'s name and
     ``label``, and the ``env`` that every job of the cluster gets beside what is passed on. ``idle`` is the rule by
-    which it ends, see :class:`shopfloor_jobs.idle.Rule`; ``lasts`` how many seconds it may last, where that was asked.
+    which it ends, see :class:`shopfloor_jobs.idle.Rule`; ``lasts`` how many seconds it may last, where that was asked, and
+    ``most`` the site's number of workers.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Plan(_Stored):
     idle: Mapping[str, float] = field(default_factory=dict)
     adapt: Mapping[str, int] | None = None
     lasts: int | None = None
+    most: int = 128
 
     file = PLAN
 
@@ -87,7 +89,8 @@ class Connection(_Stored):
     """How a running cluster is reached: the scheduler's address, and files with the client's certificate.
 
     ``ends`` is when its job's time is up, in seconds since the epoch like ``started``; None if unknown.
-    ``versions`` are those of the software that it runs in (versions.py), for whoever connects to compare.
+    ``versions`` are those of the software that it runs in (versions.py), for whoever connects to compare; ``most`` is
+    the largest number of workers.
     """
 
     id: str
@@ -101,6 +104,7 @@ class Connection(_Stored):
     started: float
     ends: float | None
     versions: Mapping[str, str] = field(default_factory=dict)
+    most: int = 128
 
     file = CONNECTION
 

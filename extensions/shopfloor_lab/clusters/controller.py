@@ -29,7 +29,7 @@ from shopfloor_lab.hub import Hub, NoHub
 from shopfloor_lab.jobs import HubJobs
 
 from .adapting import Adapting
-from .connection import TLS, WORKERS, Connection, Ended, Plan, check_workers, remove_secrets
+from .connection import TLS, WORKERS, Connection, Ended, Most, Plan, check_workers, remove_secrets
 from .environment import job_environment
 from .idling import Idling
 from .launch import Launch
@@ -189,11 +189,12 @@ class Controller:
             return status()
 
         def scale(count: int) -> dict[str, Any]:
-            workers.want(check_workers(count))
+            workers.want(check_workers(count, Most(self.plan.most)))
             return keep()
 
         def adapt(minimum: int, maximum: int) -> dict[str, Any]:
-            workers.adapt(Adapting.check({"minimum": minimum, "maximum": maximum}))
+            asked = {"minimum": minimum, "maximum": maximum}
+            workers.adapt(Adapting.check(asked, Most(self.plan.most)))
             return keep()
 
         def stop() -> dict[str, Any]:
@@ -225,6 +226,7 @@ class Controller:
             started=float(started.get("started", time.time())),
             ends=self.ends,
             versions=versions_here(),
+            most=self.plan.most,
         )
 
     async def _host(self) -> str:

@@ -77,6 +77,7 @@ class Planner:
             created=clock.time(),
             software=software,
             idle=offer.clusters.idle.to_json(),
+            most=offer.clusters.workers,
         )
         job = Job(
             tag=new_tag(KIND),
