@@ -248,6 +248,12 @@ class HubProcess:
         user = self.api("GET", f"users/{name}").json()
         return user.get("servers", {}).get(server)
 
+    def last_words(self) -> str:
+        """The end of the log, without the questions of tests that wait."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        told = [line for line in lines if "200 GET /hub/api/users" not in line]
+        return "\n".join(told[-150:])
+
     def wait_server(self, name: str, server: str = "", seconds: float = 90) -> dict[str, Any]:
         """Wait until the server is ready; fails with what the hub says when it is not to be."""
 
@@ -258,4 +264,4 @@ class HubProcess:
         try:
             return wait_until(ready, seconds, f"{name}'s server is ready", pause=0.25)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.log.read_text()[-5000:]}") from error
+            raise AssertionError(f"{error}\n{self.last_words()}") from error
