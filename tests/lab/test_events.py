@@ -24,6 +24,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from tests.cases import Case
 from tests.jobs.waiting import async_wait_until, wait_until
 
 from .lab_server import LabServer
@@ -224,3 +225,28 @@ async def test_a_stream_ends_in_order_so_that_its_reader_must_be_allowed_anew(
     rest = await asyncio.wait_for(reader.readuntil(b"\r\n0\r\n\r\n"), SOON)
     assert b'"kind":"all"' in rest
     writer.close()
+
+
+def test_it_comes_through_the_hubs_proxy_as_it_is_told(local_hub: Case) -> None:
+    hub = local_hub.hub
+    token = hub.add_user("alice")
+    hub.start_server("alice")
+    hub.wait_server("alice")
+    base, headers = f"{hub.url}/user/alice/shopfloor/api/", {"Authorization": f"token {token}"}
+    with requests.get(
+        f"{base}clusters/events", headers=headers, stream=True, timeout=SOON
+    ) as answer:
+        assert answer.headers["Content-Type"] == "text/event-stream"
+        lines = answer.iter_lines(chunk_size=1)
+        assert json.loads(next(lines).removeprefix(b"data: "))["clusters"] == []
+        started = requests.post(
+            f"{base}clusters", headers=headers, json={"workers": 0}, timeout=30
+        ).json()
+        told = next(line for line in lines if line.startswith(b"data: "))
+        assert json.loads(told.removeprefix(b"data: "))["ids"] == [started["id"]]
+    other = hub.add_user("bob")
+    refused = requests.get(
+        f"{base}clusters/events", headers={"Authorization": f"token {other}"}, timeout=SOON
+    )
+    assert refused.status_code == 403 and started["id"] not in refused.text
+    hub.stop_server("alice")

@@ -36,7 +36,8 @@ async def cluster() -> AsyncIterator[LocalCluster]:
         n_workers=2,
         threads_per_worker=1,
         processes=False,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
+        worker_dashboard_address="127.0.0.1:0",
         asynchronous=True,
         memory_limit=512 * MB,
         metrics={"gpu": lambda worker: {"utilization": 40, "memory-used": 3 * MB}},
@@ -111,10 +112,14 @@ async def test_what_failed_is_over_too(figures: Figures, client: Client) -> None
 async def test_many_kinds_of_task_are_counted_all_and_named_in_part(
     figures: Figures, client: Client
 ) -> None:
-    many = [client.submit(lambda: 1, key=f"kind{chr(97 + n)}") for n in range(12)]
+    gate = await Event("gate")
+    many = [client.submit(wait_for, "gate", 1, key=f"kind{chr(97 + n)}") for n in range(12)]
+    await async_wait_until(
+        lambda: (figures.report()["progress"] or {}).get("all") == 12, SOON, "all are counted"
+    )
+    assert len(figures.report()["progress"]["groups"]) == 8
+    await gate.set()
     await client.gather(many)
-    shown = figures.report()["progress"]
-    assert shown["all"] == 12 and len(shown["groups"]) == 8
 
 
 async def test_the_rate_is_that_of_the_last_seconds(
@@ -168,7 +173,8 @@ async def test_what_was_written_to_disk_is_told() -> None:
             n_workers=1,
             threads_per_worker=1,
             processes=False,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             asynchronous=True,
             memory_limit=100 * MB,
         )

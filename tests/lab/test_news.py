@@ -76,6 +76,12 @@ async def test_after_the_first_time_only_what_changed_is_told(machine: Machine, 
     with news.read() as reader:
         await reader.next(SOON)
         assert await reader.next(0.1) is None, "told though nothing changed"
+        machine.clusters = [cluster("c2"), cluster("c1", memory=101 * MB)]
+        await until_told(reader, "memory", 101 * MB)
+        machine.clusters = [cluster("c2"), cluster("c1", memory=103 * MB)]
+        assert await reader.next(0.1) is None, "told though nobody would see it"
+        machine.clusters = [cluster("c2"), cluster("c1")]
+        await until_told(reader, "memory", 0)
         machine.clusters = [cluster("c2"), cluster("c1", state="ended")]
         assert without_time(await reader.next(SOON)) == {
             "kind": "changed",

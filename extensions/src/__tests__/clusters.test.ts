@@ -183,13 +183,16 @@ test('one that was just started is there before the stream knows it, and once', 
     clusters.list!.map(one => one.id),
     ['c2', 'c1']
   );
-  await api.tell({
-    kind: 'changed',
-    clusters: [fresh],
-    ids: ['c2', 'c1'],
-    server_time: 11
-  });
-  assert.equal(clusters.list!.length, 2);
+  // Seen when it was not even answered, and again afterwards.
+  for (const server_time of [9, 11]) {
+    await api.tell({
+      kind: 'changed',
+      clusters: [fresh],
+      ids: ['c2', 'c1'],
+      server_time
+    });
+    assert.equal(clusters.list!.length, 2);
+  }
 });
 
 test('while the stream tells, nothing is asked', async () => {
@@ -211,9 +214,11 @@ test('a stream that cannot be had is said, and the list is asked for', async () 
   assert.deepEqual([clusters.list?.length, clusters.problem], [1, null]);
 });
 
-test('a server that cannot see its clusters says why, and a sign of life makes that no news', async () => {
+test('a server that cannot see its clusters says why, and a sign of life makes that no news', async t => {
+  t.mock.timers.enable({ apis: ['Date'], now: 50_000 });
   const api = await watched(makeCluster());
   const { updated } = clusters;
+  t.mock.timers.setTime(90_000);
   const message = 'your home directory cannot be read';
   await api.tell({ kind: 'trouble', message, server_time: 7 });
   await api.tell(null);
@@ -221,6 +226,9 @@ test('a server that cannot see its clusters says why, and a sign of life makes t
   assert.equal(clusters.list?.length, 1);
   await api.tell({ kind: 'all', clusters: [], server_time: 9 });
   assert.deepEqual([clusters.problem, clusters.list], [null, []]);
+  t.mock.timers.setTime(95_000);
+  await api.tell(null);
+  assert.equal(clusters.updated, 95);
 });
 
 test('a failed look keeps the list, says why, and since when it is old', async () => {

@@ -1,0 +1,131 @@
+"""The panel *Jobs* in Chromium while a cluster computes: its figures, in words and bars, over one stream of events."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+from tests.cases import Case
+
+from .chromium import RESULTS, window
+from .hub_pages import HubPages
+from .lab_pages import Jobs, Lab
+from .test_accessible import AXE, SERIOUS
+from .test_plots import in_the_dark
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+# More than a worker of 512 MB keeps in memory, then something that takes a minute.
+WORK = """\
+from shopfloor_lab.clusters import connect
+from distributed import wait
+import os, time
+client = connect()
+held = client.map(lambda n: os.urandom(8_000_000), range(60), pure=False, key="held")
+wait(held)
+steps = client.map(lambda n: time.sleep(0.3), range(200), key="step")
+print(len(held), len(steps))
+"""
+FIND = """async () => (await axe.run('.shopfloor-Jobs')).violations.map(
+    (one) => [one.impact, one.id, one.help, ...one.nodes.map((node) => node.html)])"""
+
+
+def test_a_computing_cluster_is_told_in_figures_over_one_stream(local_hub: Case):
+    with window(local_hub, "panel", "alice") as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        pages = HubPages(page, local_hub)
+        pages.sign_in("alice")
+        pages.open_the_default()
+        pages.wait_for_lab("alice")
+        lab = Lab(page)
+        jobs = lab.jobs()
+        jobs.start_cluster("flights", workers=1, CPUs="1", Memory="512 MB")
+        jobs.wait_connected(1)
+        gauges = jobs.cluster.get_by_test_id("shopfloor-gauges")
+        expect(gauges.get_by_role("meter", name="Memory")).to_be_visible()
+        expect(gauges.get_by_role("meter", name="CPU")).to_be_visible()
+        expect(gauges.get_by_role("meter", name="GPU")).to_have_count(0)
+        expect(jobs.cluster.get_by_test_id("shopfloor-progress")).to_have_count(0)
+        expect(jobs.cluster.get_by_test_id("shopfloor-spent")).to_contain_text("CPU-hours")
+
+        assert lab.new_notebook().run_cell(WORK).strip() == "60 200"
+        watch_it_compute(page, jobs)
+        jobs.unfold_workers(1)
+        page.screenshot(path=RESULTS / "panel.png")
+        jobs.panel.screenshot(path=RESULTS / "panel-alone.png")
+        page.add_script_tag(path=AXE)
+        assert [one for one in page.evaluate(FIND) if one[0] in SERIOUS] == []
+        in_the_dark(page)
+        jobs.panel.screenshot(path=RESULTS / "panel-dark.png")
+        assert len(streams(asked)) == 1
+        assert [one for one in asked if re.search(r"api/clusters(\?.*)?$", one)] == [
+            asked_to_start(asked)
+        ], "the list was asked for beside the stream"
+
+        hide_and_show(page, jobs)
+        without_a_stream(page, jobs)
+        page.get_by_role("button", name="Stop cluster").click()
+        page.get_by_role("button", name="Stop it").click()
+        ended = jobs.panel.locator('[data-testid="shopfloor-cluster"][data-state="ended"]')
+        expect(ended).to_be_visible()
+        expect(jobs.panel.get_by_role("log")).to_have_text("flights: Ended: You stopped it.")
+        pages.stop()
+    local_hub.wait_no_jobs()
+
+
+def streams(asked: list[str]) -> list[str]:
+    return [one for one in asked if "api/clusters/events" in one]
+
+
+def asked_to_start(asked: list[str]) -> str:
+    """The address of the one POST; a GET of the list would be a second one."""
+    return next(one for one in asked if re.search(r"api/clusters(\?.*)?$", one))
+
+
+def watch_it_compute(page: Page, jobs: Jobs) -> None:
+    progress = jobs.cluster.get_by_role("progressbar", name="Progress of “flights”")
+    expect(progress).to_have_attribute("max", "200")
+    line = jobs.cluster.get_by_test_id("shopfloor-progress")
+    expect(line).to_contain_text(re.compile(r"\d+ of 200 tasks done, [\d.]+ per second"))
+    before = int(progress.get_attribute("value") or 0)
+    page.wait_for_function(
+        "([bar, before]) => bar.value > before", arg=[progress.element_handle(), before]
+    )
+    told = jobs.cluster.get_by_test_id("shopfloor-memory-line").first
+    expect(told).to_have_text(
+        re.compile(r"^[\d.]+ MB of results were written to disk because memory was full\.")
+    )
+
+
+def hide_and_show(page: Page, jobs: Jobs) -> None:
+    """Nobody sees the panel: its stream is closed. Seen again, it is current."""
+    tab = page.locator('.jp-SideBar [data-id="shopfloor-jobs"]')
+    with page.expect_event("requestfailed", is_stream):
+        tab.click()
+    expect(jobs.panel).not_to_be_visible()
+    with page.expect_event("request", is_stream):
+        tab.click()
+    expect(jobs.cluster).to_be_visible()
+
+
+def is_stream(request: Request) -> bool:
+    return "api/clusters/events" in request.url
+
+
+def without_a_stream(page: Page, jobs: Jobs) -> None:
+    """Something on the way lets no stream through: that is said, and the list is asked for."""
+    page.route("**/api/clusters/events*", lambda route: route.abort())
+    tab = page.locator('.jp-SideBar [data-id="shopfloor-jobs"]')
+    tab.click()
+    with page.expect_event(
+        "requestfinished", lambda request: re.search(r"api/clusters\?", request.url)
+    ):
+        tab.click()
+    told = jobs.panel.get_by_text("This list is only updated every 15 s now.")
+    expect(told).to_be_visible()
+    expect(jobs.cluster.get_by_test_id("shopfloor-progress")).to_be_visible()
+    page.unroute("**/api/clusters/events*")
+    expect(told).to_have_count(0)
