@@ -7,11 +7,16 @@ import type { Words } from './words.ts';
 /** The share of all memory above which it is told that it does not hold results. */
 const MUCH = 0.4;
 
+/** The share of memory from which on it is nearly full. */
+const FULL = 0.85;
+
 /** Something used of what there is: `share` from 0 to 1 for a bar, `text` for a person. */
 export interface Gauge {
   label: string;
   share: number;
   text: string;
+  /** Whether it is memory that is nearly full, as the text says too. */
+  isFull?: boolean;
 }
 
 /** Memory, CPU and, where there are any that say something, GPUs. */
@@ -19,11 +24,7 @@ export function gauges(cluster: Cluster, trans: Words): Gauge[] {
   const { memory, memory_limit, figures } = cluster;
   const found: Gauge[] = [];
   if (memory_limit) {
-    found.push({
-      label: trans.__('Memory'),
-      share: share(memory, memory_limit),
-      text: trans.__('%1 of %2', ...showShare(memory, memory_limit))
-    });
+    found.push(memoryGauge(trans.__('Memory'), memory, memory_limit, trans));
   }
   if (figures?.cpus) {
     const used = figures.cpu / 100;
@@ -57,13 +58,27 @@ function gpuGauges({ gpus }: Figures, trans: Words): Gauge[] {
   if (sized.length) {
     const used = sized.reduce((sum, one) => sum + one.memory!, 0);
     const limit = sized.reduce((sum, one) => sum + one.memory_limit!, 0);
-    found.push({
-      label: trans.__('GPU memory'),
-      share: share(used, limit),
-      text: trans.__('%1 of %2', ...showShare(used, limit))
-    });
+    found.push(memoryGauge(trans.__('GPU memory'), used, limit, trans));
   }
   return found;
+}
+
+function memoryGauge(
+  label: string,
+  used: number,
+  limit: number,
+  trans: Words
+): Gauge {
+  const isFull = share(used, limit) > FULL;
+  const [left, right] = showShare(used, limit);
+  return {
+    label,
+    share: share(used, limit),
+    text: isFull
+      ? trans.__('%1 of %2, nearly full', left, right)
+      : trans.__('%1 of %2', left, right),
+    isFull
+  };
 }
 
 /** Whether a computation is on its way, so that its progress is worth a bar. */
@@ -88,11 +103,12 @@ export function progressLine(figures: Figures, trans: Words): string {
     : done;
 }
 
-/** What somebody should know of where the memory went, in sentences; none where all is well. */
+/** What somebody should know of where the memory went, in sentences; none where all is well, or is told as a trouble. */
 export function memoryLines(cluster: Cluster, trans: Words): string[] {
-  const { figures, memory_limit } = cluster;
+  const { figures, memory_limit, troubles } = cluster;
+  const told = troubles.map(one => one.kind);
   const lines: string[] = [];
-  if (figures?.spilled) {
+  if (figures?.spilled && !told.includes('spilling')) {
     lines.push(
       trans.__(
         '%1 of results were written to disk because memory was full. They are read back when needed, which is slower.',
@@ -100,7 +116,11 @@ export function memoryLines(cluster: Cluster, trans: Words): string[] {
       )
     );
   }
-  if (figures && figures.unmanaged > MUCH * memory_limit) {
+  if (
+    figures &&
+    figures.unmanaged > MUCH * memory_limit &&
+    !told.includes('unmanaged')
+  ) {
     lines.push(
       trans.__(
         '%1 of memory hold no results, but Python, libraries and what running functions need (unmanaged memory).',

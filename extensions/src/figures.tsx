@@ -12,9 +12,6 @@ import {
 } from './figureWords.ts';
 import { tasksLine, type Words } from './words.ts';
 
-/** From this share on a bar is marked, and says so. */
-const HIGH = 0.85;
-
 interface FiguresProps {
   cluster: Cluster;
   trans: Words;
@@ -45,7 +42,7 @@ export function ClusterFigures(props: FiguresProps): React.ReactElement {
 }
 
 function GaugeRow(props: { gauge: Gauge }): React.ReactElement {
-  const { label, share, text } = props.gauge;
+  const { label, share, text, isFull } = props.gauge;
   const percent = Math.round(100 * share);
   return (
     <div className="shopfloor-Gauge">
@@ -58,7 +55,7 @@ function GaugeRow(props: { gauge: Gauge }): React.ReactElement {
         aria-valuemax={100}
         aria-valuenow={percent}
         aria-valuetext={text}
-        data-level={share > HIGH ? 'high' : 'normal'}
+        data-level={isFull ? 'high' : 'normal'}
       >
         <div style={{ width: `${percent}%` }} />
       </div>

@@ -41,6 +41,18 @@ test('what is used stands against what there is, and never beyond', () => {
   );
 });
 
+test('memory that is nearly full is said to be, CPUs that compute are not', () => {
+  const [memory, cpu] = gauges(
+    makeCluster({ memory: 3.8 * GB, figures: makeFigures({ cpu: 400 }) }),
+    english
+  );
+  assert.deepEqual(
+    [memory.text, memory.isFull],
+    ['3.8 of 4 GB, nearly full', true]
+  );
+  assert.ok(!cpu.isFull);
+});
+
 test('GPUs are told together, and only where they say something', () => {
   const gpu = (busy: number | null, memory: number | null) => ({
     busy,
@@ -95,7 +107,18 @@ test('where the memory went is told only where there is something to know', () =
   );
   const [unmanaged] = lines({ unmanaged: 2 * GB });
   assert.match(unmanaged, /^2 GB of memory hold no results.*unmanaged memory/);
-  assert.equal(lines({ unmanaged: 2 * GB, spilled: 1 }).length, 2);
+  const both = { unmanaged: 2 * GB, spilled: 1 };
+  assert.equal(lines(both).length, 2);
+  const told = (...kinds: string[]) =>
+    memoryLines(
+      makeCluster({
+        figures: makeFigures(both),
+        troubles: kinds.map(kind => ({ kind, text: '', next: '', since: 0 }))
+      }),
+      english
+    );
+  assert.equal(told('many-tasks').length, 2);
+  assert.deepEqual(told('spilling', 'unmanaged'), [], 'nothing is told twice');
 });
 
 test('what was taken is in GPU-hours as on the form, else in CPU-hours', () => {
