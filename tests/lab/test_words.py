@@ -20,6 +20,7 @@ GB = 1024**3
 PANEL = f"""\
 import {{ readFileSync }} from 'node:fs';
 import * as words from '{SOURCES}/words.ts';
+import {{ memoryLines, progressLine }} from '{SOURCES}/figureWords.ts';
 import {{ showClock, showShare }} from '{SOURCES}/quantity.ts';
 import {{ english }} from '{SOURCES}/__tests__/support.ts';
 const clock = time => showClock(time, {NOW}, 'en');
@@ -29,6 +30,8 @@ const said = JSON.parse(readFileSync(0, 'utf8')).map(cluster => [
   words.workersLine(cluster, english),
   words.tasksLine(cluster.tasks, english),
   showShare(cluster.memory, cluster.memory_limit).join(' of '),
+  cluster.figures ? progressLine(cluster.figures, english) : '',
+  ...memoryLines(cluster, english),
   ...cluster.workers.rows.map(row => words.workerLine(row, english, clock))
 ]);
 console.log(JSON.stringify(said));
@@ -75,6 +78,10 @@ def make_cluster(*rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
     }
 
 
+def make_figures(**changes: Any) -> dict[str, Any]:
+    return {"spilled": 0, "unmanaged": 0, "rate": None, "progress": None, **changes}
+
+
 def any_cluster(dice: random.Random) -> dict[str, Any]:
     def maybe(value: Any) -> Any:
         return dice.choice([None, value])
@@ -103,6 +110,14 @@ def any_cluster(dice: random.Random) -> dict[str, Any]:
         tasks={name: dice.choice([0, 1, 2, 30]) for name in appearance.NOTHING["tasks"]},
     )
     cluster["workers"]["wanted"] = dice.randrange(5)
+    cluster["figures"] = maybe(
+        make_figures(
+            spilled=dice.choice([0, 3 * GB]),
+            unmanaged=dice.randrange(4 * GB),
+            rate=dice.choice([None, 0, 0.04, 1, 9.96, 12.4, 5432.1]),
+            progress=maybe({"done": dice.randrange(3), "all": dice.choice([1, 2, 40])}),
+        )
+    )
     return cluster
 
 
@@ -132,6 +147,8 @@ def test_a_notebook_says_what_the_panel_says(monkeypatch: pytest.MonkeyPatch) ->
             words.workers_line(cluster),
             words.tasks_line(cluster["tasks"]),
             words.share(cluster["memory"], cluster["memory_limit"]),
+            words.progress_line(cluster["figures"]) if cluster["figures"] else "",
+            *words.memory_lines(cluster),
             *(words.worker_line(row, NOW) for row in cluster["workers"]["rows"]),
         ] == said
 
@@ -144,12 +161,17 @@ def test_the_page_shows_each_worker_and_why_it_waits() -> None:
         memory_limit=GB,
     )
     cluster["workers"]["adapt"] = {"minimum": 1, "maximum": 8}
+    cluster["figures"] = make_figures(
+        spilled=GB, rate=2.0, progress={"done": 12, "all": 40, "groups": []}
+    )
     shown = appearance.page(cluster, NOW)
     for words_shown in (
         "<strong>big one</strong>: Running on cpu01",
         "Workers: 1 connected, 1 waiting: all GPUs are busy",
         "1 to 8, as needed",
         "Memory: 0.5 of 1 GB",
+        "1 GB of results were written to disk",
+        'Progress of “big one”" value="12" max="40"></progress> 12 of 40 tasks done, 2 per second',
         "No tasks",
         "connected on cpu01",
         "waiting: all GPUs are busy",

@@ -7,13 +7,24 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from .words import Report, share, state_line, tasks_line, time_left, worker_line, workers_line
+from .words import (
+    Report,
+    memory_lines,
+    progress_line,
+    share,
+    state_line,
+    tasks_line,
+    time_left,
+    worker_line,
+    workers_line,
+)
 
 NOTHING: Mapping[str, Any] = {
     "workers": {"wanted": 0, "connected": 0, "adapt": None, "rows": []},
     "memory": 0,
     "memory_limit": 0,
     "tasks": {"processing": 0, "waiting": 0, "memory": 0, "erred": 0},
+    "figures": None,
 }
 GREY = "color: var(--jp-ui-font-color2, gray)"
 
@@ -49,8 +60,21 @@ def body(cluster: Report, now: float | None = None) -> str:
         lines.append(f"{low} to {high}, as needed")
     if cluster["memory_limit"]:
         lines.append(f"Memory: {share(cluster['memory'], cluster['memory_limit'])}")
+    lines += memory_lines(cluster)
     lines.append(tasks_line(cluster["tasks"]))
-    return "".join([f"<div>{escape(line)}</div>" for line in lines]) + _table(shown["rows"], now)
+    drawn = "".join(f"<div>{escape(line)}</div>" for line in lines)
+    return drawn + _progress(cluster) + _table(shown["rows"], now)
+
+
+def _progress(cluster: Report) -> str:
+    """A bar with words, while a computation is on its way."""
+    figures = cluster["figures"]
+    progress = figures and figures["progress"]
+    if not progress or progress["done"] >= progress["all"]:
+        return ""
+    label = escape(f"Progress of “{cluster['name']}”", quote=True)
+    bar = f'<progress aria-label="{label}" value="{progress["done"]:d}" max="{progress["all"]:d}"></progress>'
+    return f"<div>{bar} {escape(progress_line(figures))}</div>"
 
 
 def _table(rows: list[Report], now: float) -> str:

@@ -1,4 +1,4 @@
-"""What a notebook says about clusters, workers and tasks: the sentences of Lab's panel (src/words.ts), in Python.
+"""What a notebook says about clusters, workers and tasks: the panel's sentences (words.ts, figureWords.ts), in Python.
 
 A test holds each sentence against the panel's own, for the same cluster.
 """
@@ -13,6 +13,7 @@ from typing import Any
 from shopfloor_jobs.fields import show_bytes, show_seconds
 
 Report = Mapping[str, Any]  # a cluster, or one of its workers, as state.py and rows.py describe it
+MUCH = 0.4  # of all memory, above which it is told that it does not hold results
 STATES = {
     "submitted": "Asked",
     "pending": "Waiting",
@@ -100,6 +101,33 @@ def tasks_line(tasks: Report) -> str:
     return ", ".join(parts) or "No tasks"
 
 
+def progress_line(figures: Report) -> str:
+    """How far a computation is, and how fast: ``12 of 40 tasks done, 5.3 per second``; empty before there was one."""
+    progress, rate = figures["progress"], figures["rate"]
+    if not progress:
+        return ""
+    done, whole = progress["done"], progress["all"]
+    line = f"{done} of {whole} {'task' if whole == 1 else 'tasks'} done"
+    return f"{line}, {_decimal(rate)} per second" if rate and done < whole else line
+
+
+def memory_lines(cluster: Report) -> list[str]:
+    """What somebody should know of where the memory went, in sentences; none where all is well."""
+    figures = cluster["figures"]
+    lines = []
+    if figures and figures["spilled"]:
+        lines.append(
+            f"{show_bytes(figures['spilled'])} of results were written to disk because memory was full. "
+            "They are read back when needed, which is slower."
+        )
+    if figures and figures["unmanaged"] > MUCH * cluster["memory_limit"]:
+        lines.append(
+            f"{show_bytes(figures['unmanaged'])} of memory hold no results, but Python, libraries and what running "
+            "functions need (unmanaged memory)."
+        )
+    return lines
+
+
 def share(used: int, limit: int) -> str:
     """Bytes of bytes in the unit of the second: ``1.2 of 4 GB``."""
     right = show_bytes(limit)
@@ -112,6 +140,12 @@ def clock(then: float, now: float) -> str:
     """A time of day here, with the weekday where it is not today: ``16:05``, ``Tue 16:05``; epoch seconds."""
     there, here = time.localtime(then), time.localtime(now)
     return time.strftime("%H:%M" if there[:3] == here[:3] else "%a %H:%M", there)
+
+
+def _decimal(value: float) -> str:
+    if value >= 10:
+        return f"{math.floor(value + 0.5):,}"
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def _among(rows: list[Report], *states: str) -> list[Report]:
