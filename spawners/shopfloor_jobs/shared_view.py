@@ -1,6 +1,6 @@
 """What others may see of somebody's cluster: the one list of it, for Lab, which tells, and the hub, which passes on.
 
-Only what is named here leaves the owner's hands, with bounded lengths: no log, no path, no address, no certificate.
+Only what is named here leaves the owner's hands, with bounded lengths: no log, no command, no address, no certificate.
 """
 
 from __future__ import annotations

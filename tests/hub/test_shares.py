@@ -128,6 +128,18 @@ def test_a_hub_that_was_restarted_knows_it_again_from_the_owner(shares: Shares, 
     assert sees(again, "carol") and again.of("alice") == [grant]
 
 
+def test_a_hub_that_was_restarted_takes_no_older_share_for_a_newer_one(
+    shares: Shares, clock: Clock
+):
+    old, new = share(shares, people=["carol"]), share(shares, people=["bob"])
+    again = Shares(clock)
+    again.tell(owner(), {**new, "view": VIEW})
+    clock.now += 10
+    with pytest.raises(Revoked):
+        again.tell(owner(), {**old, "view": VIEW})
+    assert sees(again, "bob") and not sees(again, "carol")
+
+
 def test_what_nobody_repeats_is_forgotten(shares: Shares, clock: Clock):
     share(shares, people=["carol"])
     clock.now += LEASE

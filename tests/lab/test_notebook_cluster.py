@@ -79,6 +79,9 @@ async def test_in_coroutines_it_is_awaited(person: Person, lab: Clusters) -> Non
     try:
         async with cluster.get_client() as client:
             assert await client.submit(sum, [1, 2]) == 3
+        await until(
+            cluster._sync_cluster_info_task.done, "it does not write the controller's names"
+        )
         await cluster.adapt(maximum=2)
         shown = await cluster.look()
         assert shown["workers"]["adapt"] == {"minimum": 0, "maximum": 2}
