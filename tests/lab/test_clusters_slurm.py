@@ -38,6 +38,25 @@ for address in json.loads(sys.argv[1]):
 print(json.dumps(heard))
 """
 
+# A plain script, on a node that has neither controller nor workers: two GPUs more than there are.
+SCRIPT = """
+import json, time
+from shopfloor_lab import Cluster
+with Cluster() as cluster, cluster.get_client() as client:
+    before = client.submit(pow, 6, 2).result(timeout=60)
+    cluster.scale(6)
+    deadline = time.monotonic() + 60
+    while True:
+        rows = cluster.look()["workers"]["rows"]
+        waiting = [row["reason"] for row in rows if row["state"] == "pending"]
+        if waiting and all(waiting) or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    shown = cluster._repr_html_()
+    cluster.scale(1)
+print(json.dumps({"answer": before, "waiting": waiting, "shown": shown}))
+"""
+
 CONTROLLER = "shopfloor_lab.clusters.controller"
 Step = Callable[..., dict[str, Any]]
 
@@ -114,6 +133,19 @@ def test_gpu_workers_compute_for_a_lab_on_another_node(
     assert len({one["granted"] for one in workers}) == 2 and all(one["gpus"] for one in workers)
     assert [one["tokens"] for one in workers] == [[], []]
     assert all(row["gpus"] for row in cluster["workers"]["rows"])
+
+
+def test_a_script_on_another_node_has_the_cluster_and_shows_why_workers_wait(
+    slurm_cluster: Cluster, software: Path, step: Step, cluster: dict[str, Any]
+) -> None:
+    where = ["srun", "-p", "gpu", "-w", "gpu02", "--mem=1500M", f"{software}/bin/python", "-"]
+    done = slurm_cluster.run(where, "alice", text=SCRIPT, timeout=120)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["answer"] == 36
+    assert told["waiting"] and all(f"waiting: {why}" in told["shown"] for why in told["waiting"])
+    now = step("show", cluster["id"])
+    assert (now["state"], now["workers"]["wanted"]) == ("running", 1), "closing left it running"
 
 
 def test_a_neighbour_on_the_workers_node_hears_nothing_and_reads_nothing(
