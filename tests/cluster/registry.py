@@ -21,10 +21,10 @@ from .processes import identity, living
 @contextmanager
 def lock() -> Iterator[None]:
     """Hold the machine-wide lock; names, indexes and Unix users change only under it."""
-    ROOT.mkdir(mode=0o755, exist_ok=True)
-    # Beside ROOT, for ROOT itself goes with the last cluster.
+    # Beside ROOT, for ROOT itself goes with the last cluster: under the lock, so that it is made under it, too.
     with ROOT.with_suffix(".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        ROOT.mkdir(mode=0o755, exist_ok=True)
         yield
 
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -353,3 +354,29 @@ def test_people_belong_to_the_group_that_sudo_names(slurm_cluster: Cluster) -> N
         SERVICE_USER,
         "shadow",
     ]
+
+
+def test_who_waits_for_the_lock_finds_the_place_though_the_last_cluster_took_it_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    root = tmp_path / "clusters"
+    monkeypatch.setattr(registry, "ROOT", root)
+    found: list[bool] = []
+
+    def come() -> None:
+        with registry.lock():
+            found.append(root.is_dir())
+
+    with registry.lock():
+        waiting = threading.Thread(target=come)
+        waiting.start()
+        wait_until(lambda: _waits_for_lock(root.with_suffix(".lock")), 10, "it waits")
+        root.rmdir()
+    waiting.join(10)
+    assert found == [True]
+
+
+def _waits_for_lock(file: Path) -> bool:
+    """Whether somebody waits for this lock, as the kernel lists it."""
+    listed = Path("/proc/locks").read_text().splitlines()
+    return any("->" in line and f":{file.stat().st_ino} " in line for line in listed)
