@@ -58,12 +58,13 @@ def test_a_computing_cluster_is_told_in_figures_over_one_stream(local_hub: Case)
         jobs.panel.screenshot(path=RESULTS / "panel-alone.png")
         page.add_script_tag(path=AXE)
         assert [one for one in page.evaluate(FIND) if one[0] in SERIOUS] == []
-        in_the_dark(page)
-        jobs.panel.screenshot(path=RESULTS / "panel-dark.png")
         assert len(streams(asked)) == 1
         assert [one for one in asked if re.search(r"api/clusters(\?.*)?$", one)] == [
             asked_to_start(asked)
         ], "the list was asked for beside the stream"
+        in_the_dark(page)
+        expect(page.locator("#jupyterlab-splash")).to_have_count(0)
+        jobs.panel.screenshot(path=RESULTS / "panel-dark.png")
 
         hide_and_show(page, jobs)
         without_a_stream(page, jobs)
