@@ -88,14 +88,14 @@ def open_lab(page: Page, case: Case, person: str) -> Lab:
 def the_cell_follows_and_scales(page: Page, shown: Locator) -> None:
     expect(shown).to_contain_text("flights: Running on")
     expect(shown).to_contain_text("1 connected")
-    shown.get_by_label("Workers", exact=True).fill("2")
+    shown.get_by_role("spinbutton", name="Workers", exact=True).fill("2")
     shown.get_by_role("button", name="Set").click()
     expect(shown).to_contain_text("Workers: 2 connected", timeout=CLUSTER_MS)
     page.screenshot(path=RESULTS / "cluster-in-a-cell.png")
-    shown.get_by_label("Workers", exact=True).fill("99")
+    shown.get_by_role("spinbutton", name="Workers", exact=True).fill("99")
     shown.get_by_role("button", name="Set").click()
     expect(shown.get_by_role("alert")).to_contain_text("workers: 99 is not possible")
-    shown.get_by_label("Workers", exact=True).fill("1")
+    shown.get_by_role("spinbutton", name="Workers", exact=True).fill("1")
     shown.get_by_role("button", name="Set").click()
     expect(shown).to_contain_text("Workers: 1 connected", timeout=CLUSTER_MS)
 

@@ -40,14 +40,16 @@ class View:
         self.number = IntText(description="Workers")
         self.fewest = IntText(description="Fewest workers", style={"description_width": "initial"})
         self.most = IntText(description="Most workers", style={"description_width": "initial"})
-        for one in (self.number, self.fewest, self.most):
-            one.layout.width = "auto"
-            one.layout.max_width = "14em"
+        for number in (self.number, self.fewest, self.most):
+            number.layout.width = "auto"
+            number.layout.max_width = "14em"
         self.set_number = Button(description="Set", tooltip="Have this number of workers")
         self.set_range = Button(
             description="As many as needed",
             tooltip="Have more workers as soon as there is work for them, fewer after a minute without",
         )
+        for button in (self.set_number, self.set_range):
+            button.layout.width = "auto"
         self.set_number.on_click(lambda _: self._act(self._scale))
         self.set_range.on_click(lambda _: self._act(self._adapt))
         self.controls = (
