@@ -124,6 +124,14 @@ function Seen(props: { seen: SharedView; trans: Words }): React.ReactElement {
       {age && <div className="shopfloor-Problem">{age}</div>}
       {cluster.state !== 'ended' && (
         <>
+          {cluster.troubles.map(one => (
+            <div key={one.kind} data-testid="shopfloor-trouble">
+              {one.text}{' '}
+              <span className="shopfloor-Grey">
+                {trans.__('Since %1', clock(one.since))}
+              </span>
+            </div>
+          ))}
           <details>
             <summary>{workersLine(cluster, trans)}</summary>
             <Rows cluster={cluster} clock={clock} trans={trans} />

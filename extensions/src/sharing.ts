@@ -52,6 +52,7 @@ export interface SharedView {
     | 'memory'
     | 'memory_limit'
     | 'tasks'
+    | 'troubles'
   > & {
     workers: Omit<Cluster['workers'], 'rows'> & {
       rows: Omit<Worker, 'job_id' | 'log'>[];
@@ -140,7 +141,6 @@ export function clusterOf(shared: SharedView): Cluster {
     },
     figures: view.figures && { ...view.figures, gpus: {} },
     spent: null,
-    troubles: [],
     idle: null,
     request: {},
     lasts: null,

@@ -119,7 +119,6 @@ class Shares:
         if id in self._revoked.get(owner.name, ()):
             raise Revoked
         grant = self._check(owner, told, id)
-        view = clean(told.get("view"))
         shown = self._shown.get((owner.name, grant.cluster))
         if shown is not None and shown.grant.id == id:
             if shown.view is not None and now - shown.told < AT_MOST_EACH:
@@ -129,8 +128,8 @@ class Shares:
             grant = replace(grant, until=min(grant.until, shown.grant.until))
         elif shown is not None:
             raise Revoked  # there is a newer one
-        else:
-            shown = self._replace(grant)
+        view = clean(told.get("view"))  # the most work comes last
+        shown = shown or self._replace(grant)
         shown.grant, shown.told, shown.view = grant, now, view
         looked = sorted(shown.lookers.items(), key=lambda one: one[1])
         return {

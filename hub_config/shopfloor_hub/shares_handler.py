@@ -21,7 +21,7 @@ from tornado import web
 from .shares import Owner, Revoked, Shares, TooMany, TooOften
 
 SETTING = "shopfloor_shares"
-BODY_LIMIT = 128 * 1024  # bytes
+BODY_LIMIT = 512 * 1024  # bytes; a view of 1000 workers takes 400 KB
 
 Method = Callable[..., None]
 

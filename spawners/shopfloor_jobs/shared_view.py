@@ -10,8 +10,8 @@ from typing import Any
 
 from .fields import Refused
 
-MOST_ROWS = 96  # of workers: as many as one cluster may have, and those that are over lately
-MOST_KINDS = 20  # of tasks
+MOST_ROWS = 1050  # of workers: as many as one cluster may have, and those that are over lately; none is left out
+MOST_KINDS = 20  # of tasks, and of troubles
 MOST_SAMPLES = 120
 MOST = 2**53  # what a browser counts exactly
 STATES = ("submitted", "pending", "starting", "running", "ended")
@@ -76,7 +76,7 @@ def _object(**fields: Read) -> Read:
 _WORKER = _object(
     name=_text(64),
     state=_word(*WORKER_STATES),
-    reason=_or_none(_text(200)),
+    reason=_or_none(_text(120)),
     expected=_or_none(_number),
     place=_or_none(_number),
     since=_or_none(_number),
@@ -120,6 +120,9 @@ _VIEW = _object(
     memory=_number,
     memory_limit=_number,
     tasks=_object(processing=_number, waiting=_number, memory=_number, erred=_number),
+    troubles=_list(
+        _object(kind=_text(40), text=_text(300), next=_text(300), since=_number), MOST_KINDS
+    ),
     figures=_or_none(_FIGURES),
     # How it went: epoch seconds, bytes of memory, per cent of one CPU and tasks per second, of the whole cluster.
     history=_list(

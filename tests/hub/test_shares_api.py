@@ -117,12 +117,13 @@ def test_a_refusal_names_the_field(
 
 
 def test_what_is_no_view_is_refused(case: Case, tokens: dict[str, str]):
-    grant = begin(case, tokens, people=["carol"])
+    asked = {**BODY, "people": ["carol"]}
+    grant = case.hub.api("POST", "shopfloor/shares", tokens["alice"], 201, json=asked).json()
     path = f"shopfloor/shares/{CLUSTER}"
     body = {**grant, "view": {**VIEW, "state": "<script>"}}
     answer = case.hub.api("PUT", path, tokens["alice"], 400, json=body)
     assert answer.json()["field"] == "view.state"
-    long = json.dumps({**grant, "view": {**VIEW, "reason": "x" * 200_000}})
+    long = json.dumps({**grant, "view": {**VIEW, "reason": "x" * 600_000}})
     case.hub.api("PUT", path, tokens["alice"], 413, data=long)
     for body in ("[]", "{", "3"):
         case.hub.api("PUT", path, tokens["alice"], 400, data=body)

@@ -110,6 +110,11 @@ def any_cluster(dice: random.Random) -> dict[str, Any]:
         tasks={name: dice.choice([0, 1, 2, 30]) for name in appearance.NOTHING["tasks"]},
     )
     cluster["workers"]["wanted"] = dice.randrange(5)
+    kinds = dice.choice([(), ("spilling",), ("unmanaged", "spilling")])
+    cluster["troubles"] = [
+        {"kind": kind, "text": "It is full.", "next": "Add workers.", "since": NOW}
+        for kind in kinds
+    ]
     cluster["figures"] = maybe(
         make_figures(
             spilled=dice.choice([0, 3 * GB]),
@@ -164,6 +169,8 @@ def test_the_page_shows_each_worker_and_why_it_waits() -> None:
     cluster["figures"] = make_figures(
         spilled=GB, rate=2.0, progress={"done": 12, "all": 40, "groups": []}
     )
+    trouble = {"kind": "tiny", "text": "Tasks are tiny.", "next": "Use larger ones.", "since": NOW}
+    cluster["troubles"] = [trouble]
     shown = appearance.page(cluster, NOW)
     for words_shown in (
         "<strong>big one</strong>: Running on cpu01",
@@ -171,6 +178,7 @@ def test_the_page_shows_each_worker_and_why_it_waits() -> None:
         "1 to 8, as needed",
         "Memory: 0.5 of 1 GB",
         "1 GB of results were written to disk",
+        "<div>Tasks are tiny. Use larger ones. Since ",
         'Progress of “big one”" value="12" max="40"></progress> 12 of 40 tasks done, 2 per second',
         "No tasks",
         "connected on cpu01",

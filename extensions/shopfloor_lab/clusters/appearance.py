@@ -15,6 +15,7 @@ from .words import (
     state_line,
     tasks_line,
     time_left,
+    trouble_lines,
     worker_line,
     workers_line,
 )
@@ -25,6 +26,7 @@ NOTHING: Mapping[str, Any] = {
     "memory_limit": 0,
     "tasks": {"processing": 0, "waiting": 0, "memory": 0, "erred": 0},
     "figures": None,
+    "troubles": [],
 }
 GREY = "color: var(--jp-ui-font-color2, gray)"
 
@@ -60,6 +62,7 @@ def body(cluster: Report, now: float | None = None) -> str:
         lines.append(f"{low} to {high}, as needed")
     if cluster["memory_limit"]:
         lines.append(f"Memory: {share(cluster['memory'], cluster['memory_limit'])}")
+    lines += trouble_lines(cluster, now)
     lines += memory_lines(cluster)
     lines.append(tasks_line(cluster["tasks"]))
     drawn = "".join(f"<div>{escape(line)}</div>" for line in lines)

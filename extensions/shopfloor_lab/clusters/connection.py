@@ -65,8 +65,8 @@ class Plan(_Stored):
     ``scheduler`` is the offer's configuration of it, ``peer`` a host (the hub's) that must be able to route to the
     controller; ``created`` is in seconds since the epoch. ``software`` is what it runs in: the ``kernel``'s name and
     ``label``, and the ``env`` that every job of the cluster gets beside what is passed on. ``idle`` is the rule by
-    which it ends, see :class:`shopfloor_jobs.idle.Rule`; ``lasts`` how many seconds it may last, where that was asked, and
-    ``most`` the site's number of workers.
+    which it ends, see :class:`shopfloor_jobs.idle.Rule`; ``lasts`` how many seconds it may last, where that was asked,
+    and ``most`` the site's number of workers.
     """
 
     name: str

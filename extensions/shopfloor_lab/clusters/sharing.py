@@ -32,6 +32,7 @@ WATCHED, UNWATCHED = (
     2.0,
     10.0,
 )  # seconds between two views, while somebody looks and while nobody does
+MANY = 100  # workers, above which a view is large, and told no more often for being watched
 REFUSED = 60.0  # seconds until the hub is asked again that would not have it
 SHARED_WITH = ("people", "teams", "seconds")
 TOO_OFTEN, TAKEN_BACK = 429, 410  # what the hub answers
@@ -171,7 +172,7 @@ class Sharing:
             self._told.pop(cluster, None)  # it was taken off the list
         else:
             told.looked = answer["looked"]
-            if answer["watched"]:
+            if answer["watched"] and len(view["workers"]["rows"]) <= MANY:
                 told.next = self._clock() + WATCHED
             if view["state"] == "ended":
                 await self._forget(cluster, path, share)  # others see that for some minutes

@@ -112,20 +112,29 @@ def progress_line(figures: Report) -> str:
 
 
 def memory_lines(cluster: Report) -> list[str]:
-    """What somebody should know of where the memory went, in sentences; none where all is well."""
-    figures = cluster["figures"]
+    """What somebody should know of where the memory went, in sentences; none where all is well, or is a trouble."""
+    figures, told = cluster["figures"], {one["kind"] for one in cluster["troubles"]}
     lines = []
-    if figures and figures["spilled"]:
+    if figures and figures["spilled"] and "spilling" not in told:
         lines.append(
             f"{show_bytes(figures['spilled'])} of results were written to disk because memory was full. "
             "They are read back when needed, which is slower."
         )
-    if figures and figures["unmanaged"] > MUCH * cluster["memory_limit"]:
+    unmanaged = figures["unmanaged"] if figures and "unmanaged" not in told else 0
+    if unmanaged > MUCH * cluster["memory_limit"]:
         lines.append(
-            f"{show_bytes(figures['unmanaged'])} of memory hold no results, but Python, libraries and what running "
+            f"{show_bytes(unmanaged)} of memory hold no results, but Python, libraries and what running "
             "functions need (unmanaged memory)."
         )
     return lines
+
+
+def trouble_lines(cluster: Report, now: float) -> list[str]:
+    """What goes wrong, each with the next step and since when; ``now`` in epoch seconds."""
+    return [
+        f"{one['text']} {one['next']} Since {clock(one['since'], now)}"
+        for one in cluster["troubles"]
+    ]
 
 
 def share(used: int, limit: int) -> str:
