@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 
 import pytest
@@ -55,10 +54,11 @@ def test_on_slurm_with_gpu_workers(slurm_hub: Case):
             pages, lab = open_lab(page, slurm_hub, PERSON, "Small CPU")
             notebook = lab.new_notebook()
             jobs = lab.jobs()
-            jobs.start_cluster(NAME, 1, Hardware="gpu", GPUs="1", CPUs="1", Memory="1 GB")
-            line = jobs.wait_waiting()
+            jobs.start_cluster(
+                NAME, 1, Hardware="gpu", GPUs="1", GPU_type="a100", CPUs="1", Memory="1 GB"
+            )
+            jobs.wait_waiting()
             page.screenshot(path=RESULTS / "cluster-waiting.png")
-            assert re.search("in use|are before it|busy", line), line
             release(cluster, holding)
             jobs.wait_connected(1)
             notebook.begin_cell(KEEP)
@@ -100,7 +100,9 @@ def open_lab(
     pages = HubPages(page, case)
     if again:
         page.context.clear_cookies()
-        wait_until(lambda: not servers(case, person), 60, "the hub has seen that the server ended")
+        wait_until(
+            lambda: not case.hub.server(person), 60, "the hub has seen that the server ended"
+        )
     pages.sign_in(person)
     pages.choose(preset)
     pages.wait_for_lab(person)
@@ -124,7 +126,6 @@ def live_with_it(page: Page, jobs: Jobs, notebook: Notebook) -> None:
     notebook.wait_printed("worked 1770")
     wait_for_tasks(frame)
     page.screenshot(path=RESULTS / "cluster-plot.png")
-    notebook.save()
 
 
 def servers(case: Case, person: str) -> list[int]:
