@@ -20,10 +20,15 @@ AT_THE_TOP = """part => {
 
 
 class Lab:
-    def __init__(self, page: Page):
+    def __init__(self, page: Page, restored: str = ""):
+        """``restored`` is the title of what Lab opens again; otherwise the launcher comes last."""
         self.page = page
-        # Whatever else Lab shows, the launcher comes last.
-        expect(page.locator(".jp-Launcher").first).to_be_visible(timeout=LAB_MS)
+        last = (
+            page.locator(".lm-TabBar-tab", has_text=restored)
+            if restored
+            else page.locator(".jp-Launcher")
+        )
+        expect(last.first).to_be_visible(timeout=LAB_MS)
 
     def new_notebook(self) -> Notebook:
         self.page.locator('.jp-LauncherCard[data-category="Notebook"]').first.click()
@@ -108,6 +113,17 @@ class Notebook:
         assert not traceback.count(), traceback.first.inner_text()
         expect(self.busy).to_have_count(0)
         assert not error.count(), error.first.inner_text()
+
+    def show_and_save_as(self, name: str) -> None:
+        """Where another pane lies before it; Lab asks for a name at the first time."""
+        self.page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab", has_text="Untitled").click()
+        self.panel.locator(".jp-Cell .jp-InputPrompt").last.click()
+        self.page.keyboard.press("Control+s")
+        dialog = self.page.locator(".jp-Dialog")
+        dialog.locator("input").first.fill(name)
+        dialog.locator(".jp-mod-accept").click()
+        expect(dialog).to_have_count(0)
+        self.save()
 
     def save(self) -> None:
         self.page.keyboard.press("Control+s")

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(480)]
 
 # No other test opens Lab as him.
 PERSON = "frank"
-NAME = "pixels"
+NAME, FILE = "pixels", "pixels.ipynb"
 KEEP = """\
 import time
 from shopfloor_lab.clusters import connect
@@ -106,9 +106,7 @@ def open_lab(
     pages.sign_in(person)
     pages.choose(preset)
     pages.wait_for_lab(person)
-    lab = Lab(page)
-    lab.new_launcher()
-    return pages, lab
+    return pages, Lab(page, f"{NAME}: Task stream" if again else "")
 
 
 def live_with_it(page: Page, jobs: Jobs, notebook: Notebook) -> None:
@@ -126,6 +124,7 @@ def live_with_it(page: Page, jobs: Jobs, notebook: Notebook) -> None:
     notebook.wait_printed("worked 1770")
     wait_for_tasks(frame)
     page.screenshot(path=RESULTS / "cluster-plot.png")
+    notebook.show_and_save_as(FILE)
 
 
 def servers(case: Case, person: str) -> list[int]:
@@ -147,6 +146,7 @@ def find_it_and_stop(page: Page, lab: Lab, pages: HubPages) -> None:
     jobs = lab.jobs()
     expect(jobs.cluster).to_have_attribute("data-state", "running")
     expect(jobs.cluster).to_contain_text(NAME)
+    page.get_by_role("button", name="New Launcher").first.click()
     notebook = lab.new_notebook()
     notebook.begin_cell(FIND)
     notebook.wait_printed("found 499500")
