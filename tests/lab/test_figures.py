@@ -39,7 +39,8 @@ async def cluster() -> AsyncIterator[LocalCluster]:
         dashboard_address="127.0.0.1:0",
         worker_dashboard_address="127.0.0.1:0",
         asynchronous=True,
-        memory_limit=512 * MB,
+        # The workers share this process, whose own memory must not make them pause.
+        memory_limit=64 * 1024 * MB,
         metrics={"gpu": lambda worker: {"utilization": 40, "memory-used": 3 * MB}},
         startup_information={"gpu": lambda worker: {"memory-total": 8 * MB, "name": "A100"}},
     ) as made:
