@@ -32,7 +32,8 @@ class AccessHandler(APIHandler):
         person = self.current_user
         if not isinstance(person, User):
             raise web.HTTPError(403, "access is given to the person who shows a token of theirs")
-        if not self.expanded_scopes:
+        token = self.get_token()
+        if token is None or not token.scopes:
             raise web.HTTPError(403, "this token is a cluster's, and gives no other access")
         tag, seconds = _checked(self.get_json_body())
         encryption = person.spawner.encryption
@@ -40,11 +41,11 @@ class AccessHandler(APIHandler):
             files = await encryption.for_client(tag, seconds) if encryption else {}
         except SubmitRefused as error:
             raise web.HTTPError(503, str(error)) from error
-        token = person.orm_user.new_api_token(
+        made = person.orm_user.new_api_token(
             note=f"Dask cluster {tag}", scopes=[], expires_in=QUEUE + seconds + SLACK
         )
         self.set_status(201)
-        self.finish(json.dumps({"token": token, "files": files}))
+        self.finish(json.dumps({"token": made, "files": files}))
 
     async def delete(self) -> None:
         token = self.get_token()
