@@ -23,8 +23,8 @@ LONGEST = 366 * 24 * 3600  # seconds
 class AccessHandler(APIHandler):
     """``{"tag": "shopfloor-cluster-…", "time": seconds}`` → ``{"token", "files"}``.
 
-    The token has no scope: it opens what the hub tells every token of the person's (their jobs), and nothing of
-    JupyterHub's own API. ``files`` are a client's certificate and key by JupyterHub's names for them; none where
+    The token has no scope: it opens what the hub tells every token of the person's (who they are, their jobs), and
+    nothing else of JupyterHub's own API. ``files`` are a client's certificate and key by JupyterHub's names for them; none where
     the hub is not encrypted. DELETE, shown the token, ends it.
     """
 
