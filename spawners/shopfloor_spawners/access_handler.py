@@ -24,8 +24,8 @@ class AccessHandler(APIHandler):
     """``{"tag": "shopfloor-cluster-…", "time": seconds}`` → ``{"token", "files"}``.
 
     The token has no scope: it opens what the hub tells every token of the person's (who they are, their jobs), and
-    nothing else of JupyterHub's own API. ``files`` are a client's certificate and key by JupyterHub's names for them; none where
-    the hub is not encrypted. DELETE, shown the token, ends it.
+    nothing else of JupyterHub's own API. ``files`` are a client's certificate and key by JupyterHub's names for them;
+    none where the hub is not encrypted. DELETE, shown the token, ends it.
     """
 
     async def post(self) -> None:
