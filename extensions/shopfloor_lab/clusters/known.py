@@ -50,7 +50,11 @@ class Known:
             await asyncio.to_thread(self._read_records, places, connected)
             return
         except SchedulerError as error:
-            self.silence = f"The scheduler does not answer: {error}"
+            asked = source or self.source
+            if asked is self.launch.scheduler:
+                self.silence = f"The scheduler does not answer: {error}"
+            else:
+                self.silence = f"Not known now: {error}"
             return
         self.silence = ""
         ours, owner = self.launch.tags, self.launch.owner

@@ -321,10 +321,12 @@ class Workers(JobQueueCluster):
 
     def _pause(self) -> float:
         connected = self._connected()
-        unsettled = self.launch.owed or any(
+        on_their_way = any(
             name not in connected and self._ending(job) is None
             for name, job in self.workers.items()
         )
+        # That nobody answers is said, so it must be seen when somebody does again.
+        unsettled = self.launch.owed or self.known.silence or on_their_way
         if not unsettled:
             self._unsettled_since = None
             return CALM
