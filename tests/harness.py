@@ -257,11 +257,14 @@ class HubProcess:
     def wait_server(self, name: str, server: str = "", seconds: float = 90) -> dict[str, Any]:
         """Wait until the server is ready; fails with what the hub says when it is not to be."""
 
+        found = None
+
         def ready() -> Any:
+            nonlocal found
             found = self.server(name, server)
             return found if found and found["ready"] else None
 
         try:
             return wait_until(ready, seconds, f"{name}'s server is ready", pause=0.25)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.last_words()}") from error
+            raise AssertionError(f"{error}\n{found}\n{self.last_words()}") from error

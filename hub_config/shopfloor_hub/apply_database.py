@@ -19,6 +19,8 @@ from .site import Site
 class WithoutDatabase(BaseHandler):
     """Put before one of JupyterHub's handlers, which takes everybody for signed out then and answers a bare 500."""
 
+    _unreadable: SQLAlchemyError | None = None
+
     async def get_current_user(self) -> Any:
         try:
             return await super().get_current_user()
@@ -27,7 +29,19 @@ class WithoutDatabase(BaseHandler):
             self.db.rollback()
             self._record_activity = lambda *_: False  # all that is written here
             del self._jupyterhub_user
+        try:
             return await super().get_current_user()
+        except SQLAlchemyError as error:
+            self._unreadable = error
+            raise
+
+    def _resolve_roles_and_scopes(self) -> None:
+        # JupyterHub has logged the error and goes on with nobody: a server that reports its port would be refused
+        # for good, and a person sent to sign in. Who it is, is not known.
+        error, self._unreadable = self._unreadable, None
+        if error is not None:
+            raise error
+        super()._resolve_roles_and_scopes()
 
     def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
         error = (kwargs.get("exc_info") or (None, None))[1]

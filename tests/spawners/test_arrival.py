@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,6 +98,21 @@ def test_a_huge_report_is_refused(local_hub: Case, waiting: Any):
         data=b'{"port": 40000, "nonce": "' + b"x" * 1_000_000 + b'"}',
     )
     assert answer.status_code == 413
+
+
+def test_a_report_is_not_refused_for_good_while_the_hub_cannot_read_its_database(
+    local_hub: Case, waiting: Any
+):
+    bob = waiting["bob"]
+    body = {"port": bob["port"], "nonce": bob["nonce"]}
+    database = local_hub.hub.directory / ".shopfloor" / "hub.sqlite"
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("ALTER TABLE api_tokens RENAME TO elsewhere")
+        try:
+            assert report(local_hub, bob["api_token"], body) == 503
+        finally:
+            connection.execute("ALTER TABLE elsewhere RENAME TO api_tokens")
+    assert report(local_hub, bob["api_token"], body) == 200
 
 
 def test_batchspawners_own_route_is_gone(local_hub: Case, waiting: Any):
