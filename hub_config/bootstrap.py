@@ -22,6 +22,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -322,13 +323,33 @@ def test(arguments):
             left_out.append("browser")
     else:
         install_debian_packages()
-    marks = " and ".join("not " + name for name in left_out)
-    command = [str(BIN / "python"), "-m", "pytest", *(["-m", marks] if marks else []), *arguments]
     # Every command of the tests' finds what .venv has first, as it does for a person who activated it.
     environment = dict(os.environ, PATH="{}:{}".format(BIN, os.environ.get("PATH", os.defpath)))
+    command = [str(BIN / "python"), "-m", "pytest"]
+    if not local and not arguments:
+        return test_side_by_side(command, environment)
+    marks = " and ".join("not " + name for name in left_out)
+    command += [*(["-m", marks] if marks else []), *arguments]
     status = subprocess.run(command, env=environment).returncode
     if left_out:
         say("left out: the tests marked {}".format(", ".join(left_out)))
+    return status
+
+
+def test_side_by_side(command, environment):
+    """Everything: tests on Slurm mostly wait, so the others run meanwhile, and print when both are done."""
+    halves = [[*command, "-m", one + " and not fault_long"] for one in ("slurm", "not slurm")]
+    with tempfile.TemporaryFile() as printed:
+        others = subprocess.Popen(halves[1], env=environment, stdout=printed, stderr=printed)
+        try:
+            status = subprocess.run(halves[0], env=environment).returncode
+            say("the tests without Slurm, which ran meanwhile:")
+            status = others.wait() or status
+        finally:
+            others.terminate()
+            others.wait()
+            printed.seek(0)
+            sys.stdout.write(printed.read().decode(errors="replace"))
     return status
 
 
