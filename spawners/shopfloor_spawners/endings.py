@@ -83,7 +83,7 @@ def facts_of(
     failure = spawner.failure
     return Facts(
         tag=spawner.intent.tag,
-        owner=spawner.user.name,
+        owner=spawner.owner,
         request=spawner.intent.request,
         options=dict(spawner.user_options or {}),
         was_ready=bool(spawner.intent.port),
@@ -101,7 +101,7 @@ def facts_of(
 async def why(spawner: ShopfloorSpawner, seen: Seen | None) -> Ending:
     """The end of a job that never became ready, with what its runner and its log say, as soon as may be."""
     assert spawner.intent is not None
-    scheduler, owner = spawner.view.scheduler, spawner.user.name
+    scheduler, owner = spawner.view.scheduler, spawner.owner
     spawner.last_words = await _read(scheduler, owner, spawner.intent, READ_WITHIN)
     return ending_of(facts_of(spawner, seen, *(spawner.last_words or UNREAD)))
 

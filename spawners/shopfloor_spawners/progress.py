@@ -21,7 +21,7 @@ STAGES = {"asked": 10, "waiting": 30, "starting": 60, "ready": 90}
 
 def progress_of(spawner: ShopfloorSpawner) -> dict[str, Any]:
     """What there is to say now of a spawner's start; events and pages say the same."""
-    owner, tag = spawner.user.name, spawner.intent.tag if spawner.intent else ""
+    owner, tag = spawner.owner, spawner.intent.tag if spawner.intent else ""
     seen, started = spawner.view.last_known(owner, tag), spawner.orm_spawner.started
     asked = started.replace(tzinfo=timezone.utc).timestamp() if started else None
     return progress_event(

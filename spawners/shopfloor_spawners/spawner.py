@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -47,6 +47,7 @@ class ShopfloorSpawner(Settings):
 
     request = AnyTrait(None, allow_none=True, help="The checked Request of the job.")
 
+    owner = ""  # the person's name, kept: JupyterHub asks its database for it, which may be away
     intent: Intent | None = None
     ended_by = ""  # the person or service that stopped the server through the hub
     failure: StartRefused | None = None  # what a start failed with
@@ -55,6 +56,8 @@ class ShopfloorSpawner(Settings):
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
+        if self.user is not None:
+            self.owner = self.user.name
         self._arrived = asyncio.Event()
         self.submission: asyncio.Task[list[str]] | None = None
         self._clock: metrics.StartClock | None = None
@@ -98,6 +101,7 @@ class ShopfloorSpawner(Settings):
 
         Raises :class:`StartRefused` with the scheduler's own words when it will not run the job.
         """
+        self.owner = self.user.name
         self.ended_by, self.failure, self.cancelling = "", None, False
         try:
             return await self._start()
@@ -141,7 +145,7 @@ class ShopfloorSpawner(Settings):
 
     def _about(self, **more: str) -> dict[str, Any]:
         assert self.intent is not None
-        return about(self.intent.tag, self.user.name, self.intent.job_id, **more)
+        return about(self.intent.tag, self.owner, self.intent.job_id, **more)
 
     def add_poll_callback(self, callback: Any, *args: Any, **kwargs: Any) -> None:
         # JupyterHub does so once the route is there: people can reach the server now.
@@ -202,7 +206,7 @@ class ShopfloorSpawner(Settings):
     def sight(self) -> Sight:
         """The view, of this server's job alone."""
         assert self.intent is not None
-        return Sight(self.view, self.user.name, self.intent)
+        return Sight(self.view, self.owner, self.intent)
 
     @property
     def seen(self) -> Seen | None:
@@ -308,9 +312,7 @@ class ShopfloorSpawner(Settings):
             with suppress(SchedulerError, asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self.submission), CLEAN_UP_SECONDS)
         self.cancelling = True
-        going_on = self._keep(
-            cancel(self.view, self.user.name, self.intent, self.is_being_submitted)
-        )
+        going_on = self._keep(cancel(self.view, self.owner, self.intent, self.is_being_submitted))
         if not now:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(going_on), CLEAN_UP_SECONDS)
@@ -328,10 +330,15 @@ class ShopfloorSpawner(Settings):
 
     # State
 
-    async def stored(self) -> None:
-        """Store the state, trying again while the database cannot be written: the job lives, and is not to be lost."""
+    async def stored(self, change: Callable[[], None] | None = None) -> None:
+        """Store the state, trying again while the database cannot be written: the job lives, and is not to be lost.
+
+        ``change`` is what else is to be stored; it is called before each attempt, for one that fails undoes it.
+        """
         while True:
             try:
+                if change:
+                    change()
                 return self._commit()
             except SQLAlchemyError as error:
                 self.log.warning("The state of %s is not stored yet: %s", self._log_name, error)
@@ -368,8 +375,8 @@ class ShopfloorSpawner(Settings):
             if self.intent:
                 endings.tell(self)
             if self.intent and not self.cancelling:
-                self.view.forget(self.user.name, self.intent.tag)
-                self._keep(discard(self.view, self.user.name, self.intent.tag))
+                self.view.forget(self.owner, self.intent.tag)
+                self._keep(discard(self.view, self.owner, self.intent.tag))
             self.intent = None
             self._arrived.clear()
 

@@ -61,7 +61,7 @@ async def job_of(spawner: ShopfloorSpawner) -> Job:
         files = await spawner.encryption.for_job(intent.tag, intent.request.time)
     return Job(
         tag=intent.tag,
-        owner=spawner.user.name,
+        owner=spawner.owner,
         kind=KIND,
         request=intent.request,
         command=tuple(spawner.make_command(intent.request)),
@@ -116,10 +116,13 @@ async def url_of(spawner: ShopfloorSpawner) -> str:
         await spawner.view.change(LONGEST_WAIT)
         seen = await spawner.sight.look()
     proto = "http" if spawner.encryption is None else "https"
+
+    def note_protocol() -> None:
+        spawner.server.proto = spawner.server.orm_server.proto = proto
+
     # Where a hub is killed before JupyterHub notes it, that itself mends address and port after the restart, and
     # leaves the protocol as it was: the server would never answer, and be cancelled.
-    spawner.server.proto = proto
-    await spawner.stored()
+    await spawner.stored(note_protocol)
     spawner.ip, spawner.port = intent.address, intent.port
     if spawner.encryption is not None:
         spawner.encryption.expect(spawner.server, intent.tag)
@@ -140,7 +143,11 @@ def follow(spawner: ShopfloorSpawner) -> None:
             attempt = asyncio.ensure_future(reach(*args, **kwargs))
             try:
                 if not await _overtaken(spawner, attempt):
-                    return await attempt
+                    answer = await attempt
+                    await (
+                        spawner.stored()
+                    )  # JupyterHub goes on with its database, and gives up where that is away
+                    return answer
                 spawner.forget_report()
                 await wait_for_report(spawner)
                 place = urlsplit(await url_of(spawner))

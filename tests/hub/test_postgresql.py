@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +17,7 @@ from shopfloor_hub import database
 from shopfloor_hub.check import findings
 from shopfloor_hub.findings import FAIL, OK, WARN
 from shopfloor_hub.site import Site, load, parse
+from shopfloor_jobs.directory import read_json
 from shopfloor_jobs.job import Job, new_tag
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import scheduler_from
@@ -102,6 +106,46 @@ def test_a_database_that_goes_and_comes_back_costs_nobody_a_server(case: Case, p
     hub.wait_server("alice")
     hub.stop_server("alice")
     case.wait_no_jobs()
+
+
+def test_a_database_that_is_away_while_a_server_starts_costs_nobody_the_start(
+    case: Case, postgres: Postgres
+):
+    hub = case.hub
+    hub.add_user("alice")
+    hub.start_server("alice")
+    [job] = wait_until(case.jobs, 20, "its job is there")
+    with stopped(command_of(case, "alice", job.tag)):
+        postgres.stop()
+    before = len(hub.log.read_text())
+    try:
+        wait_until(
+            lambda: "503 POST /hub/api/shopfloor/arrival" in hub.log.read_text()[before:],
+            60,
+            "it reports to a hub that cannot note it",
+        )
+    finally:
+        postgres.start()
+    hub.wait_server("alice")
+    assert [one.id for one in case.jobs()] == [job.id]
+    hub.stop_server("alice")
+    case.wait_no_jobs()
+
+
+def command_of(case: Case, name: str, tag: str) -> int:
+    """The process of a job's command, as soon as its runner has started it."""
+    record = case.home(name) / ".local/share/shopfloor/jobs" / tag / "start-0.json"
+    started = wait_until(lambda: read_json(record), 20, "its command runs")
+    return int(started["command_pid"])
+
+
+@contextlib.contextmanager
+def stopped(process: int) -> Iterator[None]:
+    os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process, signal.SIGCONT)
 
 
 def test_what_the_hub_does_by_itself_goes_on_after_the_database_was_away(
