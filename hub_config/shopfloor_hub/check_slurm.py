@@ -27,6 +27,7 @@ def findings(site: Site, description: Description) -> Iterator[Finding]:
     yield from _configuration(site)
     yield from check_clocks.findings(as_hub(site), scheduler_from(site.hub_scheduler))
     yield from unenforced(site, description)
+    yield from submission(site, description)
 
 
 def helper(site: Site) -> Iterator[Finding]:
@@ -163,6 +164,30 @@ def unenforced(site: Site, description: Description) -> Iterator[Finding]:
                     f"{table}.{name}: Slurm allows more on {', '.join(above)}, so sbatch goes past it;"
                     f" what must hold is set in Slurm ({where})",
                 )
+
+
+def submission(site: Site, description: Description) -> Iterator[Finding]:
+    """Partitions to which not every node may submit, while clusters ask for their workers from any node."""
+    offered = {one.name for one in site.partitions}
+    limited = [
+        info
+        for info in description.partitions
+        if info.submit_from and (not offered or info.name in offered)
+    ]
+    if site.clusters.beside_lab:
+        for info in limited:
+            yield Finding(
+                OK,
+                f"clusters.beside_lab: Dask clusters ask {info.name} for workers from Lab's nodes; these must be among"
+                f" its AllocNodes, {info.submit_from}",
+            )
+        return
+    for info in limited:
+        yield Finding(
+            WARN,
+            f"clusters.beside_lab: only {info.submit_from} may submit jobs to {info.name} (AllocNodes), so a Dask"
+            " cluster whose scheduler runs elsewhere gets no workers there; set it to true if Lab's nodes may",
+        )
 
 
 def as_hub(site: Site) -> check_config.Ask:

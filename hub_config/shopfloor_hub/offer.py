@@ -39,7 +39,10 @@ def build(
         },
         caps=tuple(cap for one in accounts.of(person) for cap in one.caps),
         clusters=ClusterTerms(
-            site.clusters.workers, site.clusters.at_once, cluster_idle_rule(site)
+            workers=site.clusters.workers,
+            at_once=site.clusters.at_once,
+            idle=cluster_idle_rule(site),
+            beside_lab=site.clusters.beside_lab and site.scheduler.type == "slurm",
         ),
     )
     presets = _site_presets(site, offer) if site.presets else _usual_presets(offer)

@@ -239,6 +239,12 @@ class Clusters(Table):
         description="A Dask cluster that computed nothing for this time is ended, after a warning as in `[idle]`; 0:"
         " never. Results that it only holds are not work. When absent: as `after` in `[idle]`.",
     )
+    beside_lab: bool = Field(
+        False,
+        description="A Dask cluster's scheduler is a job of its own, and outlives Lab. `true` where compute nodes may"
+        " not submit jobs, but those where Lab runs may: it runs beside the person's Lab server then, and ends with"
+        " it. Its CPU and 1 GB of memory come from that server's job.",
+    )
 
 
 class _PresetBase(Table):

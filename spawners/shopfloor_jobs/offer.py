@@ -72,19 +72,27 @@ class Partition:
 
 @dataclass(frozen=True)
 class ClusterTerms:
-    """What holds for Dask clusters: the most ``workers`` of one, how many a person may have ``at_once``, and when one
-    that computes nothing ends."""
+    """What holds for Dask clusters: the most ``workers`` of one, how many a person may have ``at_once``, when one
+    that computes nothing ends, and whether its scheduler runs beside the Lab server, not as a job of its own."""
 
     workers: int = 128  # its scheduler has one CPU and 1 GB
     at_once: int = 5
     idle: Rule = field(default_factory=Rule)
+    beside_lab: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return {"workers": self.workers, "at_once": self.at_once, "idle": self.idle.to_json()}
+        return {
+            "workers": self.workers,
+            "at_once": self.at_once,
+            "idle": self.idle.to_json(),
+            "beside_lab": self.beside_lab,
+        }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ClusterTerms:
-        return cls(data["workers"], data["at_once"], Rule(**data["idle"]))
+        return cls(
+            data["workers"], data["at_once"], Rule(**data["idle"]), data.get("beside_lab", False)
+        )
 
 
 @dataclass(frozen=True)

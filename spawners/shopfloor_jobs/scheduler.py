@@ -33,7 +33,8 @@ class PartitionInfo:
     """What the scheduler itself says of a partition.
 
     ``cpus``, ``memory`` (bytes) and ``gpus`` (count by type) are those of its largest node; ``time`` is the
-    longest job in seconds, None where there is no limit.
+    longest job in seconds, None where there is no limit. ``submit_from`` names the nodes that may submit jobs to it,
+    as the scheduler writes them; empty: all.
     """
 
     name: str
@@ -44,6 +45,7 @@ class PartitionInfo:
     time: int | None = None
     default: bool = False
     up: bool = True
+    submit_from: str = ""
 
 
 @dataclass(frozen=True)

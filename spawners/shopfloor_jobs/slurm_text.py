@@ -308,6 +308,7 @@ def describe(partitions: str, nodes: str, name: str, version: str) -> Descriptio
                 time=parse_walltime(pairs.get("MaxTime", "")),
                 default=pairs.get("Default") == "YES",
                 up=pairs.get("State") == "UP",
+                submit_from="" if pairs.get("AllocNodes", "ALL") == "ALL" else pairs["AllocNodes"],
             )
         )
     addresses = {row["NodeName"]: row.get("NodeAddr", row["NodeName"]) for row in rows}

@@ -10,7 +10,7 @@ import pwd
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,21 @@ Start = Callable[..., str]
 
 
 class ClusterLab:
-    """What a Lab server of ``person`` would do with clusters, on the login node; see tests/lab/slurm_steps.py."""
+    """What a Lab server of ``person`` would do with clusters; see tests/lab/slurm_steps.py.
 
-    def __init__(self, cluster: Cluster, prefix: Path, person: str = "alice"):
+    It runs on the login node, or in the job that the command ``inside`` starts, such as ``srun``.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        prefix: Path,
+        person: str = "alice",
+        inside: Sequence[str] = (),
+        **environment: str,
+    ):
         self.cluster, self.prefix, self.person = cluster, prefix, person
-        self.environment: dict[str, str] = {}
+        self.inside, self.environment = inside, environment
         self.start()
 
     def start(self) -> None:
@@ -59,7 +69,7 @@ class ClusterLab:
         account = pwd.getpwnam(self.person)
         cluster, prefix, person = self.cluster, self.prefix, self.person
         return subprocess.Popen(
-            [f"{prefix}/bin/python", "-c", source, *arguments],
+            [*self.inside, f"{prefix}/bin/python", "-c", source, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

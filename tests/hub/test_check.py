@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,19 @@ def test_site_limits_that_slurm_does_not_hold_are_named():
     text = "[limits]\ntime='2h'\ncpus=16\n[[partitions]]\nname='cpu'\nmemory='8G'\n"
     found = list(check_slurm.unenforced(parse(SLURM + text), Description("t", "1", (CPU,))))
     assert [one.text.split(":")[0] for one in found] == ["limits.time", "partitions[0].memory"]
+
+
+def test_partitions_that_take_no_jobs_from_every_node_are_named():
+    gpu = replace(DOWN, up=True, submit_from="login01,lab[01-04]")
+    known = Description("t", "1", (CPU, gpu))
+    (finding,) = check_slurm.submission(parse(SLURM), known)
+    assert finding.level == WARN
+    words = "only login01,lab[01-04] may submit jobs to gpu (AllocNodes)"
+    assert finding.text.startswith(f"clusters.beside_lab: {words}")
+    (finding,) = check_slurm.submission(parse(SLURM + "[clusters]\nbeside_lab=true\n"), known)
+    assert finding.level == OK
+    not_offered = parse(SLURM + "[[partitions]]\nname='cpu'\n")
+    assert list(check_slurm.submission(not_offered, known)) == []
 
 
 @pytest.mark.slurm

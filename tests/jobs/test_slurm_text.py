@@ -214,8 +214,8 @@ def test_a_cluster_is_described_by_its_largest_nodes():
         "NodeName=b CPUTot=16 RealMemory=500 Gres=(null) NodeAddr=10.0.0.2 Partitions=all\n"
     )
     partitions = (
-        "PartitionName=gpu Default=NO MaxTime=02:00:00 State=UP\n"
-        "PartitionName=all Default=YES MaxTime=UNLIMITED State=DOWN\n"
+        "PartitionName=gpu Default=NO MaxTime=02:00:00 State=UP AllocNodes=login01,lab[01-04]\n"
+        "PartitionName=all Default=YES MaxTime=UNLIMITED State=DOWN AllocNodes=ALL\n"
     )
     described = describe(partitions, nodes, "slurm", "22.05")
     gpu, everything = described.partitions

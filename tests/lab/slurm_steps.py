@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from shopfloor_jobs.offer import Offer, Partition, Preset
+from shopfloor_jobs.offer import ClusterTerms, Offer, Partition, Preset
 from shopfloor_jobs.request import Request
 from shopfloor_lab.clusters import connect
 from shopfloor_lab.clusters.listing import Clusters
@@ -37,6 +37,7 @@ def offer(conf: str) -> Offer:
             Partition("gpu", "gpu", {**LIMITS, "gpus": 4}, {"a100": 4, "l40": 2}),
         ),
         presets=(Preset("small", "Small", Request(memory=GB, partition="cpu").to_json()),),
+        clusters=ClusterTerms(beside_lab="SHOPFLOOR_BESIDE_LAB" in os.environ),
     )
 
 

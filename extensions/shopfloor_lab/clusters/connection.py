@@ -66,7 +66,7 @@ class Plan(_Stored):
     controller; ``created`` is in seconds since the epoch. ``software`` is what it runs in: the ``kernel``'s name and
     ``label``, and the ``env`` that every job of the cluster gets beside what is passed on. ``idle`` is the rule by
     which it ends, see :class:`shopfloor_jobs.idle.Rule`; ``lasts`` how many seconds it may last, where that was asked,
-    and ``most`` the site's number of workers.
+    and ``most`` the site's number of workers. ``beside_lab``: it is no job of its own, see beside.py.
     """
 
     name: str
@@ -80,6 +80,7 @@ class Plan(_Stored):
     adapt: Mapping[str, int] | None = None
     lasts: int | None = None
     most: int = 128
+    beside_lab: bool = False
 
     file = PLAN
 

@@ -30,6 +30,7 @@ from shopfloor_lab.offer import NoOffer
 
 from . import state
 from .adapting import Adapting
+from .beside import beside_lab
 from .carried import carry
 from .connection import (
     PLAN,
@@ -79,6 +80,7 @@ class Clusters:
         self.news = News(self.list, home)
         self._remote = Remote()
         self._views: tuple[Mapping[str, Any], View, View] | None = None
+        self._beside = View(beside_lab(home))
         self._last: dict[str, str] = {}
         self._no_room: dict[str, str] = {}
 
@@ -118,7 +120,7 @@ class Clusters:
             raise SubmitRefused(directory.home_words(error, self.home)) from error
         try:
             job = await self._with_access(job)
-            await self._view_of(made.offer).scheduler.submit(job)
+            await self._own_view(made.offer, plan).scheduler.submit(job)
         except Unreachable:
             raise  # it may have been submitted all the same: the list will tell
         except SchedulerError:
@@ -255,7 +257,7 @@ class Clusters:
         for files, answer in zip(every, answers, strict=True):
             sight = state.Sight(last=self._last.get(files.id))
             if answer is None and not files.ended:
-                sight = await self._sight(files.id, max_age)
+                sight = await self._sight(files, max_age)
                 if files.connection:
                     why = await asyncio.to_thread(_expired, files.connection.certificate)
                     sight = replace(sight, trouble=why)
@@ -284,14 +286,14 @@ class Clusters:
             await asyncio.to_thread(Ended(cluster["cause"], time.time()).write, files.path)
         return cluster
 
-    async def _sight(self, cluster: str, max_age: float) -> state.Sight:
+    async def _sight(self, files: state.Files, max_age: float) -> state.Sight:
         """What the scheduler says of a controller's job; not knowing is an answer."""
-        last = self._last.get(cluster)
+        last = self._last.get(files.id)
         try:
             offer = await self.offer()
-            view = self._hubs_view(offer)
-            seen = await view.job(offer.person, cluster, max_age)
-            gone = await view.is_gone(offer.person, cluster)
+            view = self._beside if files.plan.beside_lab else self._hubs_view(offer)
+            seen = await view.job(offer.person, files.id, max_age)
+            gone = await view.is_gone(offer.person, files.id)
         except (SchedulerError, NoOffer) as error:
             return state.Sight(last=last, silence=str(error))
         return state.Sight(last=last, seen=seen, gone=gone)
@@ -313,6 +315,10 @@ class Clusters:
         """What the scheduler itself says now: for what somebody asked to be done."""
         return self._views_of(offer)[1]
 
+    def _own_view(self, offer: Offer, plan: Plan) -> View:
+        """What the scheduler of the cluster's own job says now."""
+        return self._beside if plan.beside_lab else self._view_of(offer)
+
     def _views_of(self, offer: Offer) -> tuple[View, View]:
         if self._views is None or self._views[0] != offer.scheduler:
             scheduler = scheduler_from(offer.scheduler)
@@ -326,14 +332,16 @@ class Clusters:
     async def _cancel(self, files: state.Files) -> None:
         """Cancel what lives of a cluster: the controller's job and, found by their tags, its workers'."""
         offer = await self.offer()
-        scheduler = self._view_of(offer).scheduler
         tags = {files.id, *await asyncio.to_thread(read_workers, files.path)}
-        seen = await scheduler.look()
-        ids = [
-            one.id for one in seen if one.alive and one.tag in tags and one.owner == offer.person
-        ]
-        if ids:
-            await scheduler.cancel(offer.person, ids)
+        for view in {self._own_view(offer, files.plan), self._view_of(offer)}:
+            seen = await view.scheduler.look()
+            ids = [
+                one.id
+                for one in seen
+                if one.alive and one.tag in tags and one.owner == offer.person
+            ]
+            if ids:
+                await view.scheduler.cancel(offer.person, ids)
 
     async def _sweep(self, files: state.Files) -> None:
         """Do what a controller that was killed could not: cancel its workers, remove its keys."""

@@ -16,6 +16,7 @@ from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.request import FIELDS, Request
 
 from .adapting import Adapting
+from .beside import within
 from .carried import carry, with_code
 from .connection import KIND, Most, Plan, check_name, check_workers
 from .environment import job_environment
@@ -50,7 +51,7 @@ class Planner:
         kernels: Kernels,
     ):
         self.home, self.offer, self.peer, self.kernels = home, offer, peer, kernels
-        self.environment = job_environment(environment)
+        self.of_lab, self.environment = environment, job_environment(environment)
 
     async def plan(self, body: Mapping[str, Any]) -> Prepared:
         """Raises Refused, or what ``offer`` raises."""
@@ -78,6 +79,7 @@ class Planner:
             software=software,
             idle=offer.clusters.idle.to_json(),
             most=offer.clusters.workers,
+            beside_lab=offer.clusters.beside_lab,
         )
         job = Job(
             tag=new_tag(KIND),
@@ -88,6 +90,8 @@ class Planner:
             env={**self.environment, **software["env"]},
             title=name,
         )
+        if plan.beside_lab:
+            job = within(job, self.of_lab)
         return Prepared(offer, request, plan, job, checked)
 
     def _software(self, checked: Checked) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from .connection import Connection, Ended, Plan
 
 UNSEEN = 30  # seconds for which a submitted job may be missing in the scheduler's list
 LOG_LINES = 20
+UNKNOWN = "The scheduler no longer knows it."
+ENDED_WITH_LAB = "The Lab server beside which it ran has ended."
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def _state(
     seen = sight.seen
     if seen is None:
         if sight.gone and (files.start or now - files.plan.created > UNSEEN):
-            return State.ENDED.value, "", "The scheduler no longer knows it."
+            return State.ENDED.value, "", ENDED_WITH_LAB if files.plan.beside_lab else UNKNOWN
         return sight.last or _state_of_files(files), "", ""
     if not seen.alive:
         return State.ENDED.value, "", _cause(files, sight)
