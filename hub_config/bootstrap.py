@@ -343,14 +343,12 @@ def test_side_by_side(command, environment):
         others = subprocess.Popen(halves[1], env=environment, stdout=printed, stderr=printed)
         try:
             status = subprocess.run(halves[0], env=environment).returncode
-            say("the tests without Slurm, which ran meanwhile:")
-            status = others.wait() or status
         finally:
-            others.terminate()
-            others.wait()
+            others.wait()  # Ctrl-C reaches it as well, and it clears up
+            say("the tests without Slurm, which ran meanwhile:")
             printed.seek(0)
             sys.stdout.write(printed.read().decode(errors="replace"))
-    return status
+    return status or others.returncode
 
 
 def faults():
