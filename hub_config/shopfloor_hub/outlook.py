@@ -69,6 +69,11 @@ class Outlook:
             "instead": instead,
         }
 
+    async def room_now(self, request: Request) -> dict[str, Any]:
+        """``room`` alone, from what is known already."""
+        machine = (await self.known_since(0.0)).description
+        return {"room": room(machine, request) if machine.nodes else None}
+
     def _rooms(self, machine: Description) -> dict[str, str]:
         rooms = {}
         for preset in self.offer.presets:

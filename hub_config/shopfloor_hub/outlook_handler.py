@@ -25,6 +25,7 @@ MOST_JOBS = 1000  # of one question; more than any cluster has workers
 class OutlookHandler(APIHandler):
     """``{"user_options": {…}, "count": 4}`` → :meth:`Outlook.of`, where ``count`` (1 if absent) is how many such jobs.
 
+    With ``"estimate": false`` only :meth:`Outlook.room_now`, for which the scheduler is not asked.
     A POST, for each may be a question to the scheduler. Lab's form for clusters asks with the server's token.
     """
 
@@ -51,7 +52,10 @@ class OutlookHandler(APIHandler):
                 self.settings[ESTIMATES],
                 lambda moment: offers.since(moment, WITHIN),
             )
-            answer = await outlook.of(request, count)
+            if body.get("estimate") is False:
+                answer = await outlook.room_now(request)
+            else:
+                answer = await outlook.of(request, count)
         except Refused as refusal:
             raise web.HTTPError(400, str(refusal)) from refusal
         except TooMany as error:

@@ -12,13 +12,14 @@ from . import named
 from .connection import SCRATCH, TLS
 
 DEATH_TIMEOUT = 45  # seconds without the controller after which a worker ends by itself
+AWAITING = "shopfloor_lab.clusters.awaiting"
 MB = 1024**2
 OUR_CODE = Path(named.__file__).resolve().parents[2]
 NAMED = Path(named.__file__).resolve().relative_to(OUR_CODE)
 
 
 def worker_command(
-    address: str,
+    address: str | None,
     names: Sequence[str],
     request: Request,
     directory: Path,
@@ -27,9 +28,12 @@ def worker_command(
 ) -> list[str]:
     """The argument list that starts workers of the cluster with this job directory, copy ``i`` as ``names[i]``.
 
+    Without an address they wait until the cluster says in its directory how it is reached (awaiting.py).
     ``python`` is the interpreter and ``code`` the folder with our packages, where they are not this process's own.
     """
     tls = directory / TLS
+    module = "distributed.cli.dask_worker"
+    begin = [AWAITING, module, str(directory)] if address is None else [module, address]
     return [
         python,
         "-IS",
@@ -37,8 +41,7 @@ def worker_command(
         ",".join(names),
         python,
         "-m",
-        "distributed.cli.dask_worker",
-        address,
+        *begin,
         "--tls-ca-file",
         str(tls / "ca.pem"),
         "--tls-cert",

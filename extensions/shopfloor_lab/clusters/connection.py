@@ -2,8 +2,8 @@
 
 ``cluster.json`` is the plan, written before the job is submitted, so that nothing is lost between the two;
 ``connection.json`` says how to reach the controller, and exists while it runs, as does ``tls/``;
-``workers.json`` names the jobs of its workers, ``ended.json`` why the controller itself ended, and ``share.json`` who
-else may see it.
+``workers.json`` names the jobs of its workers and ``first.json`` those that Lab asked for, ``ended.json`` why the
+controller itself ended, and ``share.json`` who else may see it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ PLAN, CONNECTION, WORKERS, ENDED, TLS = (
 )
 SCRATCH = "scratch"
 SHARE = "share.json"
+FIRST = "first.json"
 
 _Record = TypeVar("_Record", bound="_Stored")
 
@@ -108,6 +109,21 @@ class Connection(_Stored):
     most: int = 128
 
     file = CONNECTION
+
+
+@dataclass(frozen=True)
+class First(_Stored):
+    """The workers that were asked for together with the cluster's own job: ``names`` by the copy of the job ``tag``.
+
+    ``ids`` are the scheduler's, and ``refused`` its words; both are empty while nobody knows what came of it.
+    """
+
+    tag: str
+    names: Sequence[str]
+    ids: Sequence[str] = ()
+    refused: str = ""
+
+    file = FIRST
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from shopfloor_jobs import directory
 from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.job import Job
 from shopfloor_jobs.offer import Offer, Preset
@@ -22,12 +21,10 @@ from shopfloor_jobs.scheduler import Scheduler, scheduler_from
 
 from shopfloor_lab.hub import Hub, NoHub
 
-from .carried import carry
-from .command import OUR_CODE, worker_command
 from .connection import Most, check_workers
-from .launch import worker_job
+from .first import job_of
 from .listing import Clusters
-from .planning import LEAST_MEMORY, Prepared, most_workers, worker_request
+from .planning import LEAST_MEMORY, most_workers, worker_request
 from .presets import Presets
 
 OUTLOOK_WITHIN = 8.0  # seconds; the hub itself waits some for its scheduler
@@ -93,7 +90,7 @@ class Form:
         controllers = (
             {"python": made.checked.inspected.executable} if config["type"] == "local" else {}
         )
-        worker = await asyncio.to_thread(self._worker_job, made)
+        worker = await asyncio.to_thread(job_of, made, self.clusters.home, 1, ADDRESS)
         return {
             "scheduler": config["type"],
             "jobs": [
@@ -101,14 +98,6 @@ class Form:
                 {"what": "cluster", **_shown(scheduler_from(config), made.job)},
             ],
         }
-
-    def _worker_job(self, made: Prepared) -> Job:
-        checked, path = made.checked, directory.directory_of(self.clusters.home, made.job.tag)
-        code = OUR_CODE if checked.own else carry(self.clusters.home)
-        names = ["worker-1"]
-        python = checked.inspected.executable
-        command = worker_command(ADDRESS, names, made.request, path, python, code)
-        return worker_job(made.offer.person, path, made.request, made.job.env, names, command)
 
 
 NOTHING: dict[str, Any] = {

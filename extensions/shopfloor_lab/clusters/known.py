@@ -47,6 +47,7 @@ class Known:
             seen = await (source or self.source).look()
         except NothingNew:
             self.silence = ""
+            await self.launch.settle()
             await asyncio.to_thread(self._read_records, places, connected)
             return
         except SchedulerError as error:
@@ -71,6 +72,7 @@ class Known:
             elif not meant[key].id:
                 # Its submission was not answered, but had happened.
                 self.launch.found(meant[key], job.id)
+        await self.launch.settle()
         await asyncio.to_thread(self._read_records, places, connected)
 
     def seen(self, place: Place | None) -> Seen | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from shopfloor_jobs.directory import home_words
@@ -12,28 +11,13 @@ from shopfloor_jobs.job import Job, new_tag
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import Scheduler, SchedulerError, SubmitRefused, Unreachable
 
+from .adopting import Adopting, Place
 from .connection import write_workers
 
 AT_ONCE = 4  # submissions in flight; more would only wait in slurmctld
 TRIES = 3
 Command = Callable[[Sequence[str]], list[str]]
 LAST_ANSWERS = 2.0  # seconds that submissions on their way are waited for when the cluster ends
-
-
-@dataclass
-class Place:
-    """Where one worker stands: copy ``index`` of the job with this tag, which the scheduler calls ``id``.
-
-    Tag and id are empty until they are known; ``refusal`` is why there is no job, in words. What is ``given_up``
-    is cancelled as soon as its id is known.
-    """
-
-    name: str
-    tag: str = ""
-    index: int = 0
-    id: str = ""
-    refusal: str = ""
-    given_up: bool = False
 
 
 class Launch:
@@ -57,6 +41,10 @@ class Launch:
         self.tags: dict[str, list[str]] = {}
         self.owed: set[str] = set()
         self.told: Callable[[], None] = _nobody
+        self._adopting = Adopting(directory)
+        if self._adopting.tag:
+            self.tags[self._adopting.tag] = self._adopting.names
+        self._command: Command | None = None
         self._gathered: list[Place] = []
         self._on_their_way: set[str] = set()
         self._sending: set[asyncio.Task[None]] = set()
@@ -70,15 +58,39 @@ class Launch:
     def submit(self, name: str, command: Command) -> Place:
         """Ask for a worker; its place says later what came of it. ``command`` makes the argument list for names.
 
-        Those that are asked for before the event loop turns again become one job array.
+        Those that are asked for before the event loop turns again become one job array; whom Lab asked for with the
+        cluster's own job is not asked for again.
         """
+        self._command = command
+        if adopted := self._adopting.take(name):
+            return adopted
         place = Place(name)
+        self._gather(place, command)
+        return place
+
+    async def settle(self) -> None:
+        """Find out what came of whom Lab asked for; those that it did not get are asked for anew."""
+        if not self._adopting.open or self._command is None:
+            return
+        ids, no_more = await asyncio.to_thread(self._adopting.told)
+        left, self._adopting.open = self._adopting.open, []
+        for place in left:
+            if place.id:
+                continue
+            if place.name in ids:
+                self.found(place, ids[place.name])
+            elif not no_more:
+                self._adopting.open.append(place)
+            elif not place.given_up:
+                place.tag, place.index = "", 0
+                self._gather(place, self._command)
+
+    def _gather(self, place: Place, command: Command) -> None:
         if not self._gathered:
             sending = asyncio.get_running_loop().create_task(self._send(command))
             self._sending.add(sending)
             sending.add_done_callback(self._sending.discard)
         self._gathered.append(place)
-        return place
 
     def found(self, place: Place, id: str) -> None:
         """A place has this job, as the scheduler says."""
@@ -105,10 +117,12 @@ class Launch:
     @property
     def at_rest(self) -> bool:
         """Whether every submission and every cancellation was answered."""
-        return not self.owed and not self._sending
+        unknown = any(not place.id for place in self._adopting.open)
+        return not self.owed and not self._sending and not unknown
 
     async def last_answers(self) -> None:
         """Wait for submissions that are on their way, but not for long."""
+        await self.settle()
         if self._sending:
             await asyncio.wait(self._sending, timeout=LAST_ANSWERS)
 

@@ -28,11 +28,12 @@ from shopfloor_lab.hub import Hub, NoHub
 from shopfloor_lab.jobs import HubJobs
 from shopfloor_lab.offer import NoOffer
 
-from . import state
+from . import first, state
 from .adapting import Adapting
 from .beside import beside_lab
 from .carried import carry
 from .connection import (
+    FIRST,
     PLAN,
     WORKERS,
     Connection,
@@ -100,7 +101,8 @@ class Clusters:
         """
         made = await self.planner.plan(body)
         plan, job = made.plan, made.job
-        living = [one["name"] for one in await self.list() if one["state"] != "ended"]
+        shown, at_once = await asyncio.gather(self.list(), first.begins_at_once(made, self.hub))
+        living = [one["name"] for one in shown if one["state"] != "ended"]
         if len(living) >= (most := made.offer.clusters.at_once):
             has = "1 cluster" if len(living) == 1 else f"{len(living)} clusters"
             raise Conflict(
@@ -114,18 +116,26 @@ class Clusters:
                 f"name: there is a cluster named {plan.name!r} already; take another name"
             )
         path = directory.directory_of(self.home, job.tag)
+        workers = None
         try:
             await asyncio.to_thread(_store, plan, path)
+            if at_once and plan.workers:
+                workers = await first.announce(made, self.home)
         except OSError as error:
+            await asyncio.to_thread(shutil.rmtree, path, True)
             raise SubmitRefused(directory.home_words(error, self.home)) from error
         try:
             job = await self._with_access(job)
             await self._own_view(made.offer, plan).scheduler.submit(job)
         except Unreachable:
-            raise  # it may have been submitted all the same: the list will tell
+            # It may have been submitted all the same: the list will tell.
+            await asyncio.to_thread((path / FIRST).unlink, True)
+            raise
         except SchedulerError:
             await asyncio.to_thread(shutil.rmtree, path, True)
             raise
+        if workers:
+            await first.ask_for(self._view_of(made.offer).scheduler, *workers, path)
         return {**await self.one(job.tag, max_age=0), "notes": list(made.checked.notes)}
 
     async def _with_access(self, job: Job) -> Job:
