@@ -149,13 +149,15 @@ def test_a_lost_node_is_seen_before_slurm_sees_it_and_its_worker_replaced(
 
 
 @pytest.mark.fault(22, "worker never starts")
+@pytest.mark.parametrize("later", [True, False], ids=["", "asked for with the cluster"])
 def test_workers_that_cannot_start_are_failed_rows_with_their_last_words(
-    lab: ClusterLab, start: Start, alices_python: Path
+    lab: ClusterLab, start: Start, alices_python: Path, later: bool
 ):
     (alices_python / "sitecustomize.py").write_text(BROKEN)
     lab.restart(PYTHONPATH=str(alices_python))
-    made = start(0, CPU)
-    lab.ask("scale", made, 2)
+    made = start(0 if later else 2, CPU, ready=0)
+    if later:
+        lab.ask("scale", made, 2)
     were_connected: list[Shown] = []
 
     def given_up(shown: Shown) -> bool:

@@ -76,6 +76,16 @@ def test_a_servers_token_asks_for_the_outlook_of_its_own_person(local_hub):
     assert ask_outlook(hub, hub.admin_token, user_options={}).status_code == 403
 
 
+def test_the_room_alone_is_told_without_asking_the_scheduler(local_hub):
+    make_user(local_hub.hub, "alice")
+    token = token_of(local_hub.hub, "alice")
+    answer = ask_outlook(local_hub.hub, token, user_options={"cpus": 1}, estimate=False)
+    assert answer.status_code == 200, answer.text
+    assert set(answer.json()) == {"room"} and answer.json()["room"] >= 1
+    refused = ask_outlook(local_hub.hub, token, user_options={"cpus": 0}, estimate=False)
+    assert refused.status_code == 400
+
+
 @pytest.mark.parametrize("count", [0, -1, 1001, "3", 1.5, True, None])
 def test_an_outlook_for_no_number_of_jobs_is_a_400(local_hub, count):
     make_user(local_hub.hub, "alice")

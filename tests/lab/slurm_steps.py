@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +95,16 @@ def compute() -> dict[str, Any]:
 
 
 class Peer(Hub):
-    """No hub to ask, only the address of one, by which a node finds its own."""
+    """No hub to ask, only the address of one, by which a node finds its own; there is always room."""
 
     host = ""
 
     def __init__(self, host: str):
         super().__init__({})
         self.host = host
+
+    async def post(self, path: str, body: Mapping[str, Any], within: float) -> dict[str, Any]:
+        return {"room": 1} if path == "outlook" else await super().post(path, body, within)
 
 
 async def serve(lab: Clusters) -> None:

@@ -15,6 +15,7 @@ from shopfloor_jobs import directory
 from shopfloor_jobs.job import Seen, State, new_tag
 from shopfloor_jobs.local import Local
 from shopfloor_jobs.request import Request
+from shopfloor_jobs.scheduler import NothingNew
 from shopfloor_lab.clusters import awaiting, first
 from shopfloor_lab.clusters.adopting import SHOWS_WITHIN, Adopting
 from shopfloor_lab.clusters.command import AWAITING
@@ -77,6 +78,18 @@ async def test_what_lab_notes_only_after_the_cluster_began_is_read_at_the_next_l
     await known.look(places)
     assert [place.id for place in places] == ["7_0", "7_1"] and launch.at_rest
     assert asked(launch) == []
+
+
+async def test_it_is_read_also_while_the_hub_has_nothing_new(cluster: Path):
+    class Hub:
+        async def look(self) -> list[Seen]:
+            raise NothingNew
+
+    launch = launch_of(cluster)
+    places = submit(launch, 2)
+    First(TAG, NAMES, ("7_0", "7_1")).write(cluster)
+    await Known(launch, Hub()).look(places)
+    assert [place.id for place in places] == ["7_0", "7_1"]
 
 
 async def test_what_lab_was_killed_before_it_noted_is_found_at_the_scheduler(cluster: Path):
@@ -170,6 +183,7 @@ class Clock:
         if self.looks in self.then:
             self.then[self.looks]()
         self.looks += 1
+        assert self.looks < 1000, "it waits for ever"
         return TIME + self.looks
 
 

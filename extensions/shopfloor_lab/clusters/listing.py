@@ -74,7 +74,8 @@ class Clusters:
         hub: Hub | None = None,
         kernels: Kernels | None = None,
     ):
-        self.home, self.offer, self.hub = home, offer, hub or Hub({})
+        self.home, self.offer = home, offer
+        self.hub = Hub({}) if hub is None else hub
         self.planner = Planner(
             home, offer, environment, self.hub.host, kernels or Kernels(environment)
         )
