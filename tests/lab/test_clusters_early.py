@@ -365,5 +365,5 @@ async def test_on_slurm_it_is_done_only_where_the_cluster_itself_is_expected_to_
     made = await person.lab().planner.plan({"name": "c", "workers": 1})
     made.offer.scheduler["type"] = "slurm"
     hub = Says(answer)
-    assert await first.begins_at_once(made, hub) is expected
+    assert await first.together(made, hub) is expected
     assert hub.questions == [("outlook", False)]

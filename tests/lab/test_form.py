@@ -214,7 +214,10 @@ def test_a_script_of_what_cannot_be_started_is_a_400_that_names_the_field(
     assert (answer.status_code, answer.json()["field"]) == (400, field)
 
 
-async def test_the_jobs_that_are_shown_are_those_that_are_submitted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [1, 0], ids=["with the cluster", "by the cluster"])
+async def test_the_jobs_that_are_shown_are_those_that_are_submitted(
+    tmp_path: Path, first: int
+) -> None:
     """Held against what the runner was really started with, in another environment than Lab's."""
     person = Person(tmp_path / "state")
     lab = person.lab()
@@ -224,11 +227,14 @@ async def test_the_jobs_that_are_shown_are_those_that_are_submitted(tmp_path: Pa
         return {"other": {"resource_dir": "", "spec": other}}
 
     lab.planner.kernels = Kernels(os.environ, specs, lambda: "other")
-    body = {"workers": 1, "name": "mine", "request": {"memory": "768M", "time": "30m"}}
+    body = {"workers": first, "name": "mine", "request": {"memory": "768M", "time": "30m"}}
     try:
         shown = await form.Form(lab, Hub({})).script(body)
         assert await lab.list() == [] and person.processes_of_jobs() == []
         made = await person.start(lab, **body)
+        if not first:
+            await lab.scale(made["id"], 1)
+            await person.until_connected(lab, made["id"], 1)
         jobs = person.directory(made["id"]).parent
         submitted = {one.name.split("-")[1]: one for one in jobs.glob("shopfloor-*")}
         started = {

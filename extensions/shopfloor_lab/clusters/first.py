@@ -27,11 +27,14 @@ ROOM_WITHIN = 1.0  # seconds for the hub, which knows; the click waits for it
 NAME = "worker-{}"
 
 
-async def begins_at_once(made: Prepared, hub: Hub) -> bool:
-    """Whether the cluster's own job is expected to begin right away; else its workers would hold GPUs for nothing.
+async def together(made: Prepared, hub: Hub) -> bool:
+    """Whether workers are asked for with the cluster's own job: where that is expected to begin right away,
+    for else they would hold GPUs for nothing.
 
     The hub tells from what it knows of the machine, and asks the scheduler nothing for it.
     """
+    if not made.plan.workers:
+        return False
     if made.plan.beside_lab or made.offer.scheduler.get("type") == "local":
         return True
     question = {"user_options": made.job.request.to_json(), "estimate": False}

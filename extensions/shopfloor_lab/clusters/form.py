@@ -22,7 +22,7 @@ from shopfloor_jobs.scheduler import Scheduler, scheduler_from
 from shopfloor_lab.hub import Hub, NoHub
 
 from .connection import Most, check_workers
-from .first import job_of
+from .first import job_of, together
 from .listing import Clusters
 from .planning import LEAST_MEMORY, most_workers, worker_request
 from .presets import Presets
@@ -86,15 +86,17 @@ class Form:
         """
         made = await self.clusters.planner.plan(body)
         config = made.offer.scheduler
-        # On one machine the runner is run by the interpreter that submits, and workers are the controller's.
-        controllers = (
-            {"python": made.checked.inspected.executable} if config["type"] == "local" else {}
-        )
-        worker = await asyncio.to_thread(job_of, made, self.clusters.home, 1, ADDRESS)
+        first = await together(made, self.hub)
+        # On one machine the runner is run by the interpreter that submits: Lab's, or the controller's.
+        submits = {}
+        if config["type"] == "local" and not first:
+            submits = {"python": made.checked.inspected.executable}
+        address = None if first else ADDRESS
+        worker = await asyncio.to_thread(job_of, made, self.clusters.home, 1, address)
         return {
             "scheduler": config["type"],
             "jobs": [
-                {"what": "worker", **_shown(scheduler_from({**controllers, **config}), worker)},
+                {"what": "worker", **_shown(scheduler_from({**submits, **config}), worker)},
                 {"what": "cluster", **_shown(scheduler_from(config), made.job)},
             ],
         }

@@ -102,7 +102,7 @@ class Clusters:
         """
         made = await self.planner.plan(body)
         plan, job = made.plan, made.job
-        shown, at_once = await asyncio.gather(self.list(), first.begins_at_once(made, self.hub))
+        shown, together = await asyncio.gather(self.list(), first.together(made, self.hub))
         living = [one["name"] for one in shown if one["state"] != "ended"]
         if len(living) >= (most := made.offer.clusters.at_once):
             has = "1 cluster" if len(living) == 1 else f"{len(living)} clusters"
@@ -120,7 +120,7 @@ class Clusters:
         workers = None
         try:
             await asyncio.to_thread(_store, plan, path)
-            if at_once and plan.workers:
+            if together:
                 workers = await first.announce(made, self.home)
         except OSError as error:
             await asyncio.to_thread(shutil.rmtree, path, True)
