@@ -100,14 +100,19 @@ async def test_results_on_disk_and_a_worker_that_pauses_are_told(watched: Watche
     await asyncio.to_thread(watched.client.cancel, holds)
 
 
-async def test_memory_that_is_no_result_is_told_until_a_restart_frees_it(watched: Watched):
-    await asyncio.to_thread((await watched.run(KEEP.format(size=300 * MB))).result)
+async def test_memory_that_is_no_result_and_pauses_a_worker_is_told_until_a_restart_frees_it(
+    watched: Watched,
+):
+    await asyncio.to_thread((await watched.run(KEEP.format(size=340 * MB))).result)
     words = await watched.until_told("unmanaged")
     assert words.startswith("worker-1 holds memory that is no result of a task")
+    # Nothing can be written to disk that would make room, so that is told as well, with what helps.
+    await watched.until_told("paused")
+    assert "client.restart()" in (await watched.troubles())["paused"]["next"]
     await asyncio.to_thread(watched.client.restart)
 
     async def gone() -> bool:
-        return "unmanaged" not in await watched.troubles()
+        return not {"unmanaged", "paused"} & set(await watched.troubles())
 
     await async_wait_until(gone, SOON, "it is no longer told", 0.5)
 

@@ -16,6 +16,10 @@ NO_PAGES = {
     "DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES": "[]",
     "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": "[]",
 }
+# Arrow's allocator, mimalloc, gives freed pages back to the system at a later call of the thread that freed them
+# (its docs, MIMALLOC_PURGE_DELAY). A worker that dask paused for its memory makes no such call: it stayed paused
+# for good, with everything it had on disk. At 0 pages go back as they are freed.
+GIVES_BACK = {"MIMALLOC_PURGE_DELAY": "0"}
 
 
 def job_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -25,4 +29,4 @@ def job_environment(environment: Mapping[str, str]) -> dict[str, str]:
         for key, value in environment.items()
         if key in PASSED or key.startswith(PASSED_PREFIXES)
     }
-    return {**passed, **NO_PAGES}
+    return {**passed, **NO_PAGES, **GIVES_BACK}
