@@ -103,7 +103,7 @@ async def test_results_on_disk_and_a_worker_that_pauses_are_told(watched: Watche
 async def test_memory_that_is_no_result_and_pauses_a_worker_is_told_until_a_restart_frees_it(
     watched: Watched,
 ):
-    await asyncio.to_thread((await watched.run(KEEP.format(size=340 * MB))).result)
+    await asyncio.to_thread((await watched.run(KEEP.format(size=370 * MB))).result)
     words = await watched.until_told("unmanaged")
     assert words.startswith("worker-1 holds memory that is no result of a task")
     # Nothing can be written to disk that would make room, so that is told as well, with what helps.

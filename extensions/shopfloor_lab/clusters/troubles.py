@@ -29,7 +29,7 @@ NAMED = 3  # workers named in a sentence; of more, two and how many others
 NEXT = {
     "given-up": "Make the partitions smaller, or start a cluster whose workers have more memory.",
     "out-of-memory": "Make the partitions smaller, or give each worker more memory.",
-    "paused": "Wait while results are written to disk; if it stays so, free results, add workers, or run client.restart().",
+    "paused": "Wait while results go to disk; if it stays so, free results, add workers, or run client.restart().",
     "unmanaged": "Let tasks return what they make instead of keeping it; client.restart() frees the rest.",
     "large-graph": "Let the workers read the data themselves, or send it once with client.scatter.",
     "many-tasks": "Make fewer, larger tasks: partitions of about 100 MB.",
