@@ -12,6 +12,7 @@ from jupyter_server.utils import url_path_join
 from .clusters import doors, events_handler, form_handlers, share_handlers
 from .clusters.form import Form
 from .clusters.handlers import routes
+from .clusters.idle_events import EVENT, SCHEMA, IdleEvents
 from .clusters.kernels import Kernels, Specs
 from .clusters.listing import Clusters
 from .clusters.sharing import Sharing
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 API = "shopfloor/api"
 SHARE_AFTER = 3.0  # seconds; the first page that asks is served before
+IDLE_AFTER = 5.0  # seconds, likewise
 
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:
@@ -38,6 +40,13 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     clusters = Clusters(home, offers.get, environment, offers.hub, kernels)
     parts = {"offers": offers, "clusters": clusters}
     sharing = Sharing(clusters, offers.hub)
+    # Pages subscribe to the events that are known when they connect.
+    server.event_logger.register_event_schema(SCHEMA)
+    idle = IdleEvents(
+        clusters.list,
+        lambda warned: server.event_logger.emit(schema_id=EVENT, data={"clusters": warned}),
+        server.log,
+    )
     form = {"form": Form(clusters, offers.hub)}
     session = Session(server, clusters.list, environment, home, offers.hub)
     base = url_path_join(server.web_app.settings["base_url"], API)
@@ -65,3 +74,4 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     )
     session.start_soon()
     server.io_loop.call_later(SHARE_AFTER, sharing.begin)
+    server.io_loop.call_later(IDLE_AFTER, idle.begin)

@@ -73,23 +73,15 @@ export class Api {
     const answer = await this._request('GET', ['clusters', 'events'], signal);
     const type = answer.headers.get('Content-Type') ?? '';
     if (!answer.body || !type.startsWith('text/event-stream')) {
-      throw new Refusal(
-        this._trans.__('Something between here and your server answered.')
-      );
+      throw this._stranger();
     }
     try {
       yield* readEvents<ClusterEvent>(answer.body);
     } catch (error) {
       if (error instanceof SyntaxError) {
-        throw new Refusal(
-          this._trans.__('Something between here and your server answered.')
-        );
+        throw this._stranger();
       }
-      // What fetch throws when the connection breaks, or is closed by us.
-      if (error instanceof TypeError || error instanceof DOMException) {
-        throw new Refusal(this._trans.__('Your server does not answer.'));
-      }
-      throw error;
+      throw this._broken(error);
     }
   }
 
@@ -206,7 +198,38 @@ export class Api {
       body,
       query
     );
-    return parse(await answer.text()) as T;
+    const text = await this._read(answer);
+    const told = text ? parse(text) : undefined;
+    if (text && told === undefined) {
+      // A page with status 200, such as a login, is as little of ours as one with an error.
+      throw this._stranger(answer.status);
+    }
+    // What contract.ts says of the routes is held by their tests.
+    return told as T;
+  }
+
+  /** The body of an answer. Throws `Refusal` where it breaks off. */
+  private async _read(answer: Response): Promise<string> {
+    try {
+      return await answer.text();
+    } catch (error) {
+      throw this._broken(error);
+    }
+  }
+
+  /** What to throw for an error while an answer is read: fetch's own, when the connection breaks or is closed by us. */
+  private _broken(error: unknown): unknown {
+    return error instanceof TypeError || error instanceof DOMException
+      ? new Refusal(this._trans.__('Your server does not answer.'))
+      : error;
+  }
+
+  private _stranger(status: number | null = null): Refusal {
+    return new Refusal(
+      this._trans.__('Something between here and your server answered.'),
+      null,
+      status
+    );
   }
 
   /** The answer, if it is no refusal. */
@@ -244,28 +267,33 @@ export class Api {
     if (response.ok) {
       return response;
     }
-    const answer = parse(await response.text());
+    const answer = parse(await this._read(response));
     throw new Refusal(
-      typeof answer?.message === 'string' && answer.message
-        ? answer.message
-        : this._trans.__(
-            'Your server answered with error %1.',
-            response.status
-          ),
-      typeof answer?.field === 'string' ? answer.field : null,
+      textOf(answer, 'message') ||
+        this._trans.__('Your server answered with error %1.', response.status),
+      textOf(answer, 'field'),
       response.status
     );
   }
 }
 
-/** The JSON of an answer, or null: a proxy on the way answers with a page, a 204 with nothing. */
-function parse(text: string): any {
+/** The JSON of an answer; undefined for what is none, as a proxy on the way answers. */
+function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
     if (error instanceof SyntaxError) {
-      return null;
+      return undefined;
     }
     throw error;
   }
+}
+
+/** A text in an answer, or null where there is none. */
+function textOf(answer: unknown, name: string): string | null {
+  const value: unknown =
+    typeof answer === 'object' && answer !== null
+      ? Reflect.get(answer, name)
+      : null;
+  return typeof value === 'string' ? value : null;
 }

@@ -184,11 +184,13 @@ export class Clusters implements IDisposable {
       return;
     }
     try {
-      let sent: number | undefined;
-      while (sent !== this._targets.get(id)) {
-        sent = this._targets.get(id)!;
-        const target = sent;
-        this._put(await this._order(() => this._api.scale(id, target)));
+      for (let target = workers; ;) {
+        const sent = target;
+        this._put(await this._order(() => this._api.scale(id, sent)));
+        target = this._targets.get(id) ?? sent;
+        if (target === sent) {
+          break;
+        }
       }
     } catch (error) {
       this._note(id, error);

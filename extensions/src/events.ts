@@ -16,7 +16,7 @@ export async function* readEvents<Event>(
       const lines = (rest + decoder.decode(value, { stream: true })).split(
         '\n'
       );
-      rest = lines.pop()!;
+      rest = lines.pop() ?? '';
       for (const line of lines) {
         if (line.startsWith('data:')) {
           yield JSON.parse(line.slice(5)) as Event;

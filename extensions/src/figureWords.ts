@@ -56,8 +56,8 @@ function gpuGauges({ gpus }: Figures, trans: Words): Gauge[] {
     });
   }
   if (sized.length) {
-    const used = sized.reduce((sum, one) => sum + one.memory!, 0);
-    const limit = sized.reduce((sum, one) => sum + one.memory_limit!, 0);
+    const used = sized.reduce((sum, one) => sum + (one.memory ?? 0), 0);
+    const limit = sized.reduce((sum, one) => sum + (one.memory_limit ?? 0), 0);
     found.push(memoryGauge(trans.__('GPU memory'), used, limit, trans));
   }
   return found;

@@ -29,10 +29,10 @@ interface FormProps {
   presetName: string;
   /** What stands between the fields and the foot. */
   children: React.ReactNode;
-  onPresetName(name: string): void;
-  onSave(): void;
-  onDelete(name: string): void;
-  onChange(inputs: Inputs, touched: string): void;
+  onPresetName: (name: string) => void;
+  onSave: () => void;
+  onDelete: (name: string) => void;
+  onChange: (inputs: Inputs, touched: string) => void;
 }
 
 /** Cards, fields and what stands below them. */

@@ -21,10 +21,13 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { Api } from './api.ts';
 import { Clusters } from './clusters.ts';
+import { CATEGORY, NO_ARGUMENTS, PALETTE_ARGUMENTS } from './commands.ts';
 import type { Cluster, Start } from './contract.ts';
-import { startCluster } from './dialog.tsx';
+import { startCluster } from './dialog.ts';
 import { examplesIcon, jobsIcon } from './icons.ts';
+import { notifyOfIdle } from './idleNotifications.ts';
 import { currentKernel, currentNotebook, insertAndRun } from './notebook.ts';
+import { oneAtATime } from './once.ts';
 import { JobsPanel } from './panel.tsx';
 import { addPlots } from './plots.ts';
 import { Refusal } from './refusal.ts';
@@ -32,7 +35,7 @@ import { session } from './sessionPlugin.ts';
 import { shareCluster } from './shareDialog.tsx';
 import { SharedViews } from './sharedViews.ts';
 import { openTroublesPage } from './troublesPage.ts';
-import { lossOnStop } from './words.ts';
+import { lossOnStop, type Words } from './words.ts';
 
 const CommandIDs = {
   newCluster: 'shopfloor:new-cluster',
@@ -67,16 +70,17 @@ const jobs: JupyterFrontEndPlugin<void> = {
       translator
     };
 
-    const startNew = (earlier?: Start) =>
-      orNotify(async () => {
-        shell.activateById(panel.id);
-        await startCluster(api, clusters, trans, {
+    const startNew = oneAtATime(async (earlier?: Start) => {
+      shell.activateById(panel.id);
+      await orNotify(() =>
+        startCluster(api, clusters, trans, {
           earlier,
           notebook: currentKernel(notebooks)
-        });
-      });
+        })
+      );
+    });
 
-    const useInNotebook = async (cluster: Cluster) => {
+    const putInNotebook = async (cluster: Cluster) => {
       clusters.setRefusal(cluster.id, null);
       try {
         const kernel = currentKernel(notebooks) ?? cluster.kernel;
@@ -94,7 +98,7 @@ const jobs: JupyterFrontEndPlugin<void> = {
       }
     };
 
-    const stop = async (cluster: Cluster) => {
+    const stop = oneAtATime(async (cluster: Cluster) => {
       const loss = lossOnStop(cluster, trans);
       if (loss) {
         const { button } = await showDialog({
@@ -111,7 +115,7 @@ const jobs: JupyterFrontEndPlugin<void> = {
         }
       }
       await clusters.remove(cluster);
-    };
+    });
 
     /** One of those that run, asked for where there are several; null where there is none, which is said. */
     const chooseRunning = async (title: string) => {
@@ -127,7 +131,9 @@ const jobs: JupyterFrontEndPlugin<void> = {
         );
         return null;
       }
-      return running.length === 1 ? running[0] : chooseCluster(running, title);
+      return running.length === 1
+        ? running[0]
+        : chooseCluster(running, title, trans);
     };
 
     const clusters = new Clusters(api);
@@ -156,11 +162,11 @@ const jobs: JupyterFrontEndPlugin<void> = {
             ...(lasts === null ? {} : { lasts }),
             ...(kernel ? { kernel } : {})
           }),
-        useInNotebook,
+        putInNotebook,
         showPlots,
-        share: async cluster => {
-          await orNotify(() => shareCluster(api, cluster, trans));
-        },
+        share: oneAtATime(cluster =>
+          orNotify(() => shareCluster(api, cluster, trans))
+        ),
         stop,
         explainTrouble: kind =>
           orNotify(() => openTroublesPage(app, api, rendermime, trans, kind))
@@ -169,6 +175,13 @@ const jobs: JupyterFrontEndPlugin<void> = {
     );
     shell.add(panel, 'left', { rank: 150, type: 'Jobs' });
     restorer?.add(panel, panel.id);
+    notifyOfIdle(
+      serviceManager.events,
+      api,
+      clusters,
+      () => panel.isVisible,
+      trans
+    );
 
     commands.addCommand(CommandIDs.newCluster, {
       label: args =>
@@ -177,22 +190,24 @@ const jobs: JupyterFrontEndPlugin<void> = {
           : trans.__('Dask Cluster'),
       caption: trans.__('Start workers that compute together'),
       icon: args => (args.isPalette ? undefined : jobsIcon),
+      describedBy: { args: PALETTE_ARGUMENTS },
       execute: () => startNew()
     });
     commands.addCommand(CommandIDs.insertCell, {
       label: trans.__('Insert Connecting Cell'),
       caption: trans.__('Connect the open notebook to a Dask cluster'),
+      describedBy: { args: NO_ARGUMENTS },
       execute: async () => {
         const chosen = await chooseRunning(trans.__('Connect to'));
         if (chosen) {
-          await useInNotebook(chosen);
+          await putInNotebook(chosen);
         }
       }
     });
     for (const command of [CommandIDs.newCluster, CommandIDs.insertCell]) {
       palette?.addItem({
         command,
-        category: 'Shopfloor',
+        category: CATEGORY,
         args: { isPalette: true }
       });
     }
@@ -222,6 +237,7 @@ const examples: JupyterFrontEndPlugin<void> = {
         'Copy the example notebooks to your files and open the first one'
       ),
       icon: args => (args.isPalette ? undefined : examplesIcon),
+      describedBy: { args: PALETTE_ARGUMENTS },
       execute: () =>
         orNotify(async () => {
           const path = await api.examples();
@@ -240,10 +256,10 @@ const examples: JupyterFrontEndPlugin<void> = {
           return opened;
         })
     });
-    launcher?.add({ command, category: 'Shopfloor', rank: 0 });
+    launcher?.add({ command, category: CATEGORY, rank: 0 });
     palette?.addItem({
       command,
-      category: 'Shopfloor',
+      category: CATEGORY,
       args: { isPalette: true }
     });
   }
@@ -265,10 +281,15 @@ async function orNotify<T>(order: () => Promise<T>): Promise<T | undefined> {
 /** Asks which of several clusters; null when dismissed. */
 async function chooseCluster(
   clusters: Cluster[],
-  title: string
+  title: string,
+  trans: Words
 ): Promise<Cluster | null> {
   const items = clusters.map((one, at) => `${at + 1}. ${one.name}`);
-  const { value } = await InputDialog.getItem({ title, items });
+  const { value } = await InputDialog.getItem({
+    title,
+    label: trans.__('Dask cluster'),
+    items
+  });
   return value === null ? null : clusters[items.indexOf(value)];
 }
 

@@ -16,8 +16,8 @@ export function Card(props: {
   disabled: string | null;
   checked: boolean;
   /** For one that the person may delete: what the button says, and does. */
-  deletion?: { label: string; onDelete(): void };
-  onChoose(): void;
+  deletion?: { label: string; onDelete: () => void };
+  onChoose: () => void;
 }): React.ReactElement {
   const { name, label, text, more, disabled, checked, deletion } = props;
   const card = (
@@ -68,7 +68,7 @@ interface InputProps {
   numeric?: boolean;
   /** The most characters. */
   length?: number;
-  onChange(value: string): void;
+  onChange: (value: string) => void;
 }
 
 function Labelled(
@@ -166,7 +166,7 @@ export function FieldInput(props: {
   value: string;
   problem?: string;
   trans: Words;
-  onChange(value: string): void;
+  onChange: (value: string) => void;
 }): React.ReactElement {
   const { field, offer, value, problem, trans, onChange } = props;
   const shared = {

@@ -54,7 +54,7 @@ export function OutlookView(props: {
 export function ScriptView(props: {
   told: Told<Script>;
   trans: Words;
-  onToggle(open: boolean): void;
+  onToggle: (open: boolean) => void;
 }): React.ReactElement {
   const { told, trans, onToggle } = props;
   const answer = told && 'answer' in told ? told.answer : null;

@@ -2,7 +2,7 @@
 
 import { ReactWidget, UseSignal } from '@jupyterlab/apputils';
 import { addIcon } from '@jupyterlab/ui-components';
-import type { Message } from '@lumino/messaging';
+import type { IDisposable } from '@lumino/disposable';
 import React, { useEffect, useRef } from 'react';
 
 import type { Clusters } from './clusters.ts';
@@ -10,22 +10,23 @@ import type { Cluster } from './contract.ts';
 import { jobsIcon } from './icons.ts';
 import { showClock } from './quantity.ts';
 import { ClusterRow } from './row.tsx';
+import { watchSeen } from './seen.ts';
 import { SharedSection } from './sharedSection.tsx';
 import type { SharedViews } from './sharedViews.ts';
 import { announcement, newsLine, type Words } from './words.ts';
 
 /** What the panel's buttons do beyond the list itself. */
 export interface Actions {
-  startNew(): void;
-  startAgain(cluster: Cluster): void;
-  useInNotebook(cluster: Cluster): Promise<void>;
+  startNew: () => void;
+  startAgain: (cluster: Cluster) => void;
+  putInNotebook: (cluster: Cluster) => Promise<void>;
   /** Below the button that asks for it. */
-  showPlots(cluster: Cluster, button: HTMLElement): Promise<void>;
+  showPlots: (cluster: Cluster, button: HTMLElement) => Promise<void>;
   /** Asks whom to show it, and says who sees it. */
-  share(cluster: Cluster): Promise<void>;
-  stop(cluster: Cluster): Promise<void>;
+  share: (cluster: Cluster) => Promise<void>;
+  stop: (cluster: Cluster) => Promise<void>;
   /** Opens the page about what goes wrong, at this kind of it. */
-  explainTrouble(kind: string): Promise<void>;
+  explainTrouble: (kind: string) => Promise<void>;
 }
 
 export class JobsPanel extends ReactWidget {
@@ -33,6 +34,7 @@ export class JobsPanel extends ReactWidget {
   private _shared: SharedViews;
   private _actions: Actions;
   private _trans: Words;
+  private _watching: IDisposable;
 
   constructor(
     clusters: Clusters,
@@ -51,40 +53,22 @@ export class JobsPanel extends ReactWidget {
     this._shared = shared;
     this._actions = actions;
     this._trans = trans;
-    document.addEventListener('visibilitychange', this._look);
+    // A browser has few connections to one server: none is held for a panel that nobody sees.
+    this._watching = watchSeen(this, isSeen => {
+      clusters.watch(isSeen);
+      shared.watch(isSeen);
+    });
   }
 
   override dispose(): void {
-    document.removeEventListener('visibilitychange', this._look);
+    if (this.isDisposed) {
+      return;
+    }
+    this._watching.dispose();
+    this._clusters.watch(false);
+    this._shared.watch(false);
     super.dispose();
   }
-
-  protected override onAfterAttach(message: Message): void {
-    super.onAfterAttach(message);
-    this._look();
-  }
-
-  protected override onAfterShow(message: Message): void {
-    super.onAfterShow(message);
-    this._look();
-  }
-
-  protected override onAfterHide(message: Message): void {
-    super.onAfterHide(message);
-    this._look();
-  }
-
-  protected override onAfterDetach(message: Message): void {
-    super.onAfterDetach(message);
-    this._look();
-  }
-
-  /** A browser has few connections to one server: none is held for a panel that nobody sees. */
-  private _look = () => {
-    const seen = this.isVisible && !document.hidden;
-    this._clusters.watch(seen);
-    this._shared.watch(seen);
-  };
 
   protected override render(): React.ReactElement {
     return (

@@ -2,22 +2,15 @@
 
 import { ReactWidget, UseSignal } from '@jupyterlab/apputils';
 import { IFrame } from '@jupyterlab/ui-components';
+import type { IDisposable } from '@lumino/disposable';
 import type { Message } from '@lumino/messaging';
 import { Panel } from '@lumino/widgets';
 import React from 'react';
 
+import type { PlotOf } from './plotOf.ts';
 import type { PlotView } from './plotView.ts';
+import { watchSeen } from './seen.ts';
 import type { Words } from './words.ts';
-
-/** Which plot of which cluster; what a pane is found again by after a reload. */
-export interface PlotOf {
-  cluster: string;
-  /** The cluster's name. */
-  name: string;
-  plot: string;
-  /** The plot's. */
-  title: string;
-}
 
 export class PlotPane extends Panel {
   readonly of: PlotOf;
@@ -25,6 +18,7 @@ export class PlotPane extends Panel {
   private _trans: Words;
   private _frame: IFrame | null = null;
   private _number = 0;
+  private _watching: IDisposable;
 
   constructor(of: PlotOf, view: PlotView, trans: Words) {
     super();
@@ -41,31 +35,18 @@ export class PlotPane extends Panel {
     this.addWidget(words);
     view.changed.connect(this._update, this);
     window.addEventListener('message', this._onMessage);
-    document.addEventListener('visibilitychange', this._look);
+    this._watching = watchSeen(this, isSeen => {
+      view.isSeen = isSeen;
+    });
   }
 
   override dispose(): void {
     if (!this.isDisposed) {
       window.removeEventListener('message', this._onMessage);
-      document.removeEventListener('visibilitychange', this._look);
+      this._watching.dispose();
       this.view.dispose();
     }
     super.dispose();
-  }
-
-  protected override onAfterAttach(message: Message): void {
-    super.onAfterAttach(message);
-    this._look();
-  }
-
-  protected override onAfterShow(message: Message): void {
-    super.onAfterShow(message);
-    this._look();
-  }
-
-  protected override onAfterHide(message: Message): void {
-    super.onAfterHide(message);
-    this._look();
   }
 
   protected override onActivateRequest(message: Message): void {
@@ -94,10 +75,13 @@ export class PlotPane extends Panel {
    */
   private _load(url: string): IFrame {
     const frame = new IFrame({ sandbox: ['allow-scripts', 'allow-downloads'] });
-    const element = frame.node.querySelector('iframe')!;
-    element.title = this._trans.__('%1 of %2', this.of.title, this.of.name);
+    const element = frame.node.querySelector('iframe');
+    element?.setAttribute(
+      'title',
+      this._trans.__('%1 of %2', this.of.title, this.of.name)
+    );
     let loaded = false;
-    element.addEventListener('load', () => {
+    element?.addEventListener('load', () => {
       if (loaded) {
         // Browsers load a frame anew when its pane is moved, and its address may be no longer valid.
         void this.view.open();
@@ -107,10 +91,6 @@ export class PlotPane extends Panel {
     frame.url = url;
     return frame;
   }
-
-  private _look = (): void => {
-    this.view.isSeen = this.isVisible && !document.hidden;
-  };
 
   private _onMessage = (event: MessageEvent): void => {
     const own = this._frame?.node.querySelector('iframe')?.contentWindow;

@@ -12,12 +12,14 @@ import { Menu } from '@lumino/widgets';
 
 import type { Api } from './api.ts';
 import type { Clusters } from './clusters.ts';
+import { CATEGORY, PALETTE_ARGUMENTS } from './commands.ts';
 import type { Cluster, Plot } from './contract.ts';
 import { plotIcon } from './icons.ts';
-import { type PlotOf, PlotPane } from './plotPane.tsx';
+import { PLOT_ARGUMENTS, type PlotOf, readPlotOf } from './plotOf.ts';
+import { PlotPane } from './plotPane.tsx';
 import { PlotView } from './plotView.ts';
 import { Refusal } from './refusal.ts';
-import type { Words } from './words.ts';
+import { endedLine, type Words } from './words.ts';
 
 const CommandIDs = {
   open: 'shopfloor:open-plot',
@@ -105,13 +107,7 @@ export function addPlots(
       if (cluster.state === 'ended') {
         tracker.forEach(({ content }) => {
           if (content.of.cluster === cluster.id) {
-            content.view.end(
-              trans.__(
-                'The cluster “%1” has ended: %2',
-                cluster.name,
-                cluster.cause ?? ''
-              )
-            );
+            content.view.end(endedLine(cluster, trans));
           }
         });
       }
@@ -122,19 +118,29 @@ export function addPlots(
   });
 
   commands.addCommand(CommandIDs.open, {
-    label: args => String(args.title),
-    execute: args => open(args as unknown as PlotOf)
+    // Where shortcuts are listed there is no plot to name.
+    label: args => readPlotOf(args)?.title ?? trans.__('Open Dask Plot'),
+    describedBy: { args: PLOT_ARGUMENTS },
+    isEnabled: args => readPlotOf(args) !== null,
+    execute: async args => {
+      const of = readPlotOf(args);
+      if (of) {
+        await open(of);
+      }
+    }
   });
   commands.addCommand(CommandIDs.choose, {
     label: trans.__('Show Plots of a Dask Cluster'),
     caption: trans.__('Open one of Dask’s plots beside your notebooks'),
     icon: args => (args.isPalette ? undefined : plotIcon),
+    describedBy: { args: PALETTE_ARGUMENTS },
     execute: async () => {
       const cluster = await around.chooseCluster(trans.__('Plots of'));
       const plots = cluster && (await listed(cluster));
       if (plots) {
         const { value } = await InputDialog.getItem({
           title: trans.__('Plot of “%1”', cluster.name),
+          label: trans.__('Plot'),
           items: plots.map(one => one.title)
         });
         const plot = plots.find(one => one.title === value);
@@ -146,7 +152,7 @@ export function addPlots(
   });
   around.palette?.addItem({
     command: CommandIDs.choose,
-    category: 'Shopfloor',
+    category: CATEGORY,
     args: { isPalette: true }
   });
   void around.restorer?.restore(tracker, {
@@ -167,7 +173,11 @@ export function addPlots(
         args: { ...plotOf(cluster, plot) }
       });
     }
-    menu.aboutToClose.connect(() => button.focus());
+    menu.aboutToClose.connect(() => {
+      button.focus();
+      // What was chosen is carried out after the menu has closed.
+      requestAnimationFrame(() => menu.dispose());
+    });
     const { left, bottom } = button.getBoundingClientRect();
     menu.open(left, bottom);
     menu.activateNextItem();

@@ -1,15 +1,15 @@
 /** One Dask cluster in the panel: a line that unfolds to its workers, use, and what can be done with it. */
 
-import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
 import React, { useCallback, useState } from 'react';
 
 import type { Clusters } from './clusters.ts';
 import type { Cluster } from './contract.ts';
 import { ClusterFigures } from './figures.tsx';
-import { spentLine, workerFigures } from './figureWords.ts';
+import { spentLine } from './figureWords.ts';
 import { IdleNotice } from './idleNotice.tsx';
 import type { Actions } from './panel.tsx';
 import { showClock } from './quantity.ts';
+import { Caret, RowHead, WorkerItem } from './rowParts.tsx';
 import { Scale } from './scale.tsx';
 import { Troubles } from './troubles.tsx';
 import {
@@ -17,7 +17,6 @@ import {
   stateLine,
   timeLeft,
   type Words,
-  workerLine,
   workersLine
 } from './words.ts';
 
@@ -37,7 +36,6 @@ export function ClusterRow(props: RowProps): React.ReactElement {
   const details = `shopfloor-details-${cluster.id}`;
   const stopping = clusters.isStopping(cluster.id);
   const refusal = clusters.refusal(cluster.id);
-  const Caret = open ? caretDownIcon.react : caretRightIcon.react;
   const left = timeLeft(cluster, clusters.now, trans);
   const stale = clusters.problem !== null;
   return (
@@ -47,28 +45,19 @@ export function ClusterRow(props: RowProps): React.ReactElement {
       data-cluster-id={cluster.id}
       data-state={cluster.state}
     >
-      <button
-        type="button"
-        className="shopfloor-Row-head"
-        aria-expanded={open}
-        aria-controls={details}
-        onClick={() => setChosen(!open)}
+      <RowHead
+        name={cluster.name}
+        state={cluster.state}
+        open={open}
+        details={details}
+        onToggle={() => setChosen(!open)}
       >
-        <Caret tag="span" className="shopfloor-Caret" aria-hidden="true" />
-        <span
-          className="shopfloor-Dot"
-          data-state={cluster.state}
-          aria-hidden="true"
-        />
-        <span className="shopfloor-Row-name" title={cluster.name}>
-          {cluster.name}
-        </span>
         {left && !stale && (
           <span className="shopfloor-Grey" data-testid="shopfloor-time-left">
             {left}
           </span>
         )}
-      </button>
+      </RowHead>
       <div
         className="shopfloor-Row-line"
         data-testid="shopfloor-state"
@@ -104,7 +93,7 @@ function Living(props: RowProps): React.ReactElement {
   const use = async () => {
     setBusy(true);
     try {
-      await actions.useInNotebook(cluster);
+      await actions.putInNotebook(cluster);
     } finally {
       setBusy(false);
     }
@@ -190,7 +179,6 @@ function Workers(props: RowProps): React.ReactElement {
     return <div data-testid="shopfloor-workers">{line}</div>;
   }
   const list = `shopfloor-workers-${cluster.id}`;
-  const Caret = open ? caretDownIcon.react : caretRightIcon.react;
   return (
     <div data-testid="shopfloor-workers">
       <button
@@ -200,7 +188,7 @@ function Workers(props: RowProps): React.ReactElement {
         aria-controls={list}
         onClick={() => setOpen(!open)}
       >
-        <Caret tag="span" className="shopfloor-Caret" aria-hidden="true" />
+        <Caret open={open} />
         <span>{line}</span>
       </button>
       {canRetry(cluster) && (
@@ -220,23 +208,13 @@ function Workers(props: RowProps): React.ReactElement {
           aria-label={trans.__('Workers')}
         >
           {rows.map(worker => (
-            <li key={worker.name} data-state={worker.state}>
-              <div>
-                <span
-                  className="shopfloor-Dot"
-                  data-state={worker.state}
-                  aria-hidden="true"
-                />{' '}
-                {worker.name}
-              </div>
-              <div className="shopfloor-Grey">
-                {[
-                  workerLine(worker, trans, time =>
-                    showClock(time, clusters.now)
-                  ),
-                  ...workerFigures(worker, cluster.figures, trans)
-                ].join(' · ')}
-              </div>
+            <WorkerItem
+              key={worker.name}
+              worker={worker}
+              figures={cluster.figures}
+              clock={time => showClock(time, clusters.now)}
+              trans={trans}
+            >
               {worker.log && (
                 <details>
                   <summary>{trans.__('Its last lines')}</summary>
@@ -245,7 +223,7 @@ function Workers(props: RowProps): React.ReactElement {
                   </pre>
                 </details>
               )}
-            </li>
+            </WorkerItem>
           ))}
         </ul>
       )}

@@ -9,10 +9,10 @@ export type Doc = Pick<DocumentRegistry.Context, 'path' | 'save'> & {
   model: Pick<DocumentRegistry.IModel, 'dirty' | 'readOnly'>;
 };
 
-/** The paths that were saved, and those that were not, with the reason. */
+/** The paths that were saved, and those that were not, with the reason; null: it is read-only. */
 export interface Saved {
   saved: string[];
-  failed: { path: string; why: string }[];
+  failed: { path: string; why: string | null }[];
 }
 
 /** Each document that is open in `shell`, once, however many views it has. */
@@ -37,7 +37,7 @@ export async function saveAll(documents: Doc[]): Promise<Saved> {
   await Promise.all(
     dirty.map(async ({ path, model, save }, at) => {
       if (model.readOnly) {
-        result.failed.push({ path, why: 'read-only' });
+        result.failed.push({ path, why: null });
         return;
       }
       try {

@@ -1,6 +1,6 @@
 /** How many workers a cluster shall have: a number with − and +, or a range that follows the work. */
 
-import React, { useState } from 'react';
+import React, { useRef, useState } from 'react';
 
 import type { Clusters } from './clusters.ts';
 import type { Cluster, Range } from './contract.ts';
@@ -15,6 +15,7 @@ interface ScaleProps {
 export function Scale(props: ScaleProps): React.ReactElement {
   const { cluster, clusters, trans } = props;
   const [asking, setAsking] = useState(false);
+  const opener = useRef<HTMLButtonElement>(null);
   const { adapt } = cluster.workers;
   const wanted = clusters.wanted(cluster);
   // Before it runs there is nobody to tell.
@@ -39,6 +40,8 @@ export function Scale(props: ScaleProps): React.ReactElement {
         </button>
         <output
           aria-label={trans.__('Workers asked for')}
+          // A number that follows the work changes all the time.
+          aria-live={adapt ? 'off' : 'polite'}
           data-testid="shopfloor-wanted"
         >
           {wanted}
@@ -56,6 +59,7 @@ export function Scale(props: ScaleProps): React.ReactElement {
       </div>
       <div className="shopfloor-Range">
         <button
+          ref={opener}
           type="button"
           className="shopfloor-LinkButton"
           aria-expanded={asking}
@@ -71,6 +75,8 @@ export function Scale(props: ScaleProps): React.ReactElement {
         <AskRange
           {...props}
           onDone={() => {
+            // What had the focus goes with the form.
+            opener.current?.focus();
             setAsking(false);
           }}
         />
@@ -80,7 +86,9 @@ export function Scale(props: ScaleProps): React.ReactElement {
 }
 
 /** Two numbers, and why they cannot be. */
-function AskRange(props: ScaleProps & { onDone(): void }): React.ReactElement {
+function AskRange(
+  props: ScaleProps & { onDone: () => void }
+): React.ReactElement {
   const { cluster, clusters, trans, onDone } = props;
   const before: Range = cluster.workers.adapt ?? {
     minimum: 0,

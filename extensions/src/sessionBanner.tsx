@@ -10,7 +10,7 @@ import type { Words } from './words.ts';
 export interface Banner {
   session: Session;
   trans: Words;
-  keep(): void;
+  keep: () => void;
   /** Where a new server can be started, or null. */
   home: string | null;
 }

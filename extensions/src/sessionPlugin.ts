@@ -12,6 +12,7 @@ import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { Api } from './api.ts';
+import { CATEGORY, NO_ARGUMENTS } from './commands.ts';
 import type { Session as Seen } from './contract.ts';
 import { Refusal } from './refusal.ts';
 import { openDocuments, saveAll } from './saveAll.ts';
@@ -108,7 +109,10 @@ export const session: JupyterFrontEndPlugin<void> = {
         seen.time.warning,
         before ? Number(before) : null
       );
-      sessionStorage.setItem(key, said === null ? '' : String(said));
+      const after = said === null ? '' : String(said);
+      if (after !== (before ?? '')) {
+        sessionStorage.setItem(key, after);
+      }
       if (due === null) {
         return;
       }
@@ -163,21 +167,24 @@ export const session: JupyterFrontEndPlugin<void> = {
 
     commands.addCommand(CommandIDs.show, {
       label: trans.__('Time Left and Use'),
+      describedBy: { args: NO_ARGUMENTS },
       isEnabled: () => job.seen !== null && statusBar !== null,
       execute: () => item.toggle()
     });
     commands.addCommand(CommandIDs.keep, {
       label: trans.__('Keep This Server Running'),
       caption: trans.__('Begin the time anew after which an idle server ends'),
+      describedBy: { args: NO_ARGUMENTS },
       isEnabled: () => job.seen !== null && job.seen.idle.state !== 'off',
       execute: keep
     });
     commands.addCommand(CommandIDs.saveAll, {
       label: trans.__('Save All and Say What Was Saved'),
+      describedBy: { args: NO_ARGUMENTS },
       execute: () => save()
     });
     for (const command of Object.values(CommandIDs)) {
-      palette?.addItem({ command, category: 'Shopfloor' });
+      palette?.addItem({ command, category: CATEGORY });
     }
   }
 };

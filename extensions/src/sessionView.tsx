@@ -26,7 +26,7 @@ import type { Words } from './words.ts';
 export interface SessionView {
   session: Session;
   trans: Words;
-  saveAll(): void;
+  saveAll: () => void;
 }
 
 /** When the job ends, by this browser's clock. */
@@ -183,7 +183,7 @@ class SessionDetails extends ReactWidget {
             <Row
               name={trans.__('Memory')}
               share={use.memory / use.memory_limit}
-              text={memoryLine(seen, trans)}
+              text={memoryLine(use, seen.memory_ends, trans)}
               high={memoryIsHigh(use)}
             />
             {use.gpus.map((gpu, at) => (

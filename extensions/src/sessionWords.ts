@@ -67,13 +67,16 @@ export function cpuLine(use: Use, trans: Words): string {
 }
 
 /** Memory against what the job was given, and near that, what happens above it. */
-export function memoryLine(session: Session, trans: Words): string {
-  const use = session.use!;
+export function memoryLine(
+  use: Use,
+  ends: Session['memory_ends'],
+  trans: Words
+): string {
   const share = showShare(use.memory, use.memory_limit);
   if (!memoryIsHigh(use)) {
     return trans.__('%1 of %2', ...share);
   }
-  return session.memory_ends === 'kernel'
+  return ends === 'kernel'
     ? trans.__('%1 of %2; above it the kernel is killed', ...share)
     : trans.__('%1 of %2; above it this server is ended', ...share);
 }
@@ -146,7 +149,9 @@ export function savedWords(saved: Saved, trans: Words): string {
     );
   }
   for (const { path, why } of saved.failed) {
-    parts.push(trans.__('Not saved: %1 (%2).', path, why));
+    parts.push(
+      trans.__('Not saved: %1 (%2).', path, why ?? trans.__('read-only'))
+    );
   }
   return parts.join(' ') || trans.__('Everything was saved already.');
 }

@@ -6,6 +6,7 @@ import React from 'react';
 
 import type { Api } from './api.ts';
 import type { Cluster } from './contract.ts';
+import { FormDialog } from './formDialog.ts';
 import { SelectInput, TextInput } from './inputs.tsx';
 import { showClock } from './quantity.ts';
 import { Refusal } from './refusal.ts';
@@ -25,18 +26,23 @@ export async function shareCluster(
   trans: Words
 ): Promise<void> {
   const { share, teams } = await api.share(cluster.id);
-  const dialog = new ShareDialog(
-    new ShareForm(api, cluster, share, teams, trans),
-    cluster,
-    trans
-  );
+  const form = new ShareForm(api, cluster, share, teams, trans);
+  const dialog = new FormDialog({
+    title: trans.__('Share the view of “%1”', cluster.name),
+    body: form,
+    buttons: [
+      Dialog.cancelButton({ label: trans.__('Close') }),
+      Dialog.okButton({ label: trans.__('Share view') })
+    ],
+    focusNodeSelector: 'input',
+    submit: () => form.submit()
+  });
   await dialog.launch();
   dialog.dispose();
 }
 
 /** Who shall see it, as it is being put together. */
 class ShareForm extends ReactWidget {
-  busy = false;
   private _api: Api;
   private _cluster: Cluster;
   private _share: Share | null;
@@ -45,6 +51,7 @@ class ShareForm extends ReactWidget {
   private _chosen: Set<string>;
   private _people: string;
   private _seconds: number;
+  private _isBusy = false;
   private _problem: { message: string; field: string | null } | null = null;
   private _redraw = new Signal<this, void>(this);
 
@@ -80,14 +87,18 @@ class ShareForm extends ReactWidget {
   }
 
   private async _takeBack(): Promise<void> {
-    await this._order(async () => {
+    const taken = await this._order(async () => {
       await this._api.takeBack(this._cluster.id);
       this._share = null;
     });
+    if (taken) {
+      // What had the focus is gone, and without it keys no longer reach the dialog.
+      requestAnimationFrame(() => this.node.querySelector('input')?.focus());
+    }
   }
 
   private async _order(order: () => Promise<void>): Promise<boolean> {
-    this.busy = true;
+    this._isBusy = true;
     this._problem = null;
     this._redraw.emit();
     try {
@@ -100,7 +111,7 @@ class ShareForm extends ReactWidget {
       this._problem = error;
       return false;
     } finally {
-      this.busy = false;
+      this._isBusy = false;
       this._redraw.emit();
     }
   }
@@ -195,44 +206,12 @@ class ShareForm extends ReactWidget {
         <button
           type="button"
           className="jp-mod-styled"
-          disabled={this.busy}
+          disabled={this._isBusy}
           onClick={() => void this._takeBack()}
         >
           {trans.__('Stop sharing')}
         </button>
       </div>
     );
-  }
-}
-
-/** Stays open until the server took it: a refusal belongs beside the field it names. */
-class ShareDialog extends Dialog<unknown> {
-  private _form: ShareForm;
-
-  constructor(form: ShareForm, cluster: Cluster, trans: Words) {
-    super({
-      title: trans.__('Share the view of “%1”', cluster.name),
-      body: form,
-      buttons: [
-        Dialog.cancelButton({ label: trans.__('Close') }),
-        Dialog.okButton({ label: trans.__('Share view') })
-      ],
-      focusNodeSelector: 'input'
-    });
-    this._form = form;
-  }
-
-  override resolve(index = 1): void {
-    if (index !== 1) {
-      super.resolve(index);
-    } else if (!this._form.busy) {
-      void this._submit();
-    }
-  }
-
-  private async _submit(): Promise<void> {
-    if (await this._form.submit()) {
-      super.resolve(1);
-    }
   }
 }

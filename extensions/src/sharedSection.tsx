@@ -1,12 +1,11 @@
 /** The panel's section *Shared with you*: others' clusters, drawn here from figures; nothing in it can be pressed but to fold. */
 
-import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
-import React from 'react';
+import React, { useId } from 'react';
 
 import type { Cluster } from './contract.ts';
-import { workerFigures } from './figureWords.ts';
 import { ClusterFigures } from './figures.tsx';
 import { showBytes, showClock } from './quantity.ts';
+import { RowHead, WorkerItem } from './rowParts.tsx';
 import type { SharedViews } from './sharedViews.ts';
 import {
   ageLine,
@@ -16,13 +15,7 @@ import {
   type SharedItem,
   type SharedView
 } from './sharing.ts';
-import {
-  stateLine,
-  timeLeft,
-  type Words,
-  workerLine,
-  workersLine
-} from './words.ts';
+import { stateLine, timeLeft, type Words, workersLine } from './words.ts';
 
 const WIDTH = 200;
 const HEIGHT = 36;
@@ -66,32 +59,24 @@ function SharedRow(
   const open = shared.isOpen(item);
   const seen = shared.view(item);
   const problem = shared.problem(item);
-  const details = `shopfloor-shared-${item.owner}-${item.cluster}`;
-  const Caret = open ? caretDownIcon.react : caretRightIcon.react;
+  // Not made of the owner's name, which may have spaces.
+  const details = useId();
+  const state = seen?.view.state ?? item.state;
   return (
     <li
       className="shopfloor-Row"
       data-testid="shopfloor-shared-cluster"
-      data-state={seen?.view.state ?? item.state}
+      data-state={state}
     >
-      <button
-        type="button"
-        className="shopfloor-Row-head"
-        aria-expanded={open}
-        aria-controls={details}
-        onClick={() => shared.toggle(item)}
+      <RowHead
+        name={item.name}
+        state={state}
+        open={open}
+        details={details}
+        onToggle={() => shared.toggle(item)}
       >
-        <Caret tag="span" className="shopfloor-Caret" aria-hidden="true" />
-        <span
-          className="shopfloor-Dot"
-          data-state={seen?.view.state ?? item.state}
-          aria-hidden="true"
-        />
-        <span className="shopfloor-Row-name" title={item.name}>
-          {item.name}
-        </span>
         <span className="shopfloor-Grey">{item.owner}</span>
-      </button>
+      </RowHead>
       {open && (
         <div id={details} className="shopfloor-Row-body">
           {problem && (
@@ -160,22 +145,13 @@ function Rows(props: {
   return (
     <ul className="shopfloor-Workers" aria-label={trans.__('Workers')}>
       {cluster.workers.rows.map((worker, at) => (
-        <li key={at} data-state={worker.state}>
-          <div>
-            <span
-              className="shopfloor-Dot"
-              data-state={worker.state}
-              aria-hidden="true"
-            />{' '}
-            {worker.name}
-          </div>
-          <div className="shopfloor-Grey">
-            {[
-              workerLine(worker, trans, clock),
-              ...workerFigures(worker, cluster.figures, trans)
-            ].join(' · ')}
-          </div>
-        </li>
+        <WorkerItem
+          key={at}
+          worker={worker}
+          figures={cluster.figures}
+          clock={clock}
+          trans={trans}
+        />
       ))}
     </ul>
   );

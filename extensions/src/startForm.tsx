@@ -1,7 +1,7 @@
 /** The form in the start dialog: cards and fields drawn from the offer; `form.ts` and `outlook.ts` are its logic, `formView.tsx` draws it. */
 
 import { ReactWidget, UseSignal } from '@jupyterlab/apputils';
-import { type ISignal, Signal } from '@lumino/signaling';
+import { Signal } from '@lumino/signaling';
 import React from 'react';
 
 import type { Api } from './api.ts';
@@ -45,7 +45,7 @@ export interface Beginning {
 
 /** The form's values and problems, what is asked about them meanwhile, and their drawing. */
 export class StartForm extends ReactWidget {
-  busy = false;
+  private _isBusy = false;
   private _api: Api;
   private _parts: FormParts;
   private _trans: Words;
@@ -117,24 +117,16 @@ export class StartForm extends ReactWidget {
       void this._save();
       return true;
     }
-    return (
-      target instanceof Element &&
-      this.node.contains(target) &&
-      target.closest('button, summary') !== null
-    );
+    return false;
   }
 
   setBusy(busy: boolean): void {
-    this.busy = busy;
+    this._isBusy = busy;
     this._redraw.emit();
   }
 
   protected override render(): React.ReactElement {
-    return (
-      <UseSignal signal={this._redraw as ISignal<this, void>}>
-        {() => this._draw()}
-      </UseSignal>
-    );
+    return <UseSignal signal={this._redraw}>{() => this._draw()}</UseSignal>;
   }
 
   private get _offer(): Offer {
@@ -153,7 +145,7 @@ export class StartForm extends ReactWidget {
         inputs={this._inputs}
         problems={this._problems}
         rooms={told && 'answer' in told ? told.answer.rooms : {}}
-        busy={this.busy}
+        busy={this._isBusy}
         trans={trans}
         presetName={this._presetName}
         onPresetName={name => {
@@ -214,8 +206,9 @@ export class StartForm extends ReactWidget {
   }
 
   private _forget(touched: string): void {
-    const { [touched]: _, ...rest } = this._problems;
-    this._problems = rest;
+    this._problems = Object.fromEntries(
+      Object.entries(this._problems).filter(([name]) => name !== touched)
+    );
     this._redraw.emit();
   }
 

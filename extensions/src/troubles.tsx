@@ -11,7 +11,7 @@ interface TroublesProps {
   /** In epoch seconds of the server's clock. */
   now: number;
   /** Opens the page at this kind of trouble. */
-  explain(kind: string): Promise<void>;
+  explain: (kind: string) => Promise<void>;
   trans: Words;
 }
 

@@ -19,9 +19,13 @@ export async function openTroublesPage(
   kind: string
 ): Promise<void> {
   const { page, kinds } = await api.troublesPage();
-  const there = [...app.shell.widgets('main')].find(({ id }) => id === ID);
-  const pane = there ?? (await newPane(page, rendermime, trans));
-  if (!there) {
+  const find = () => [...app.shell.widgets('main')].find(({ id }) => id === ID);
+  const drawn = find() ?? (await newPane(page, rendermime, trans));
+  // Another click may have been faster.
+  const pane = find() ?? drawn;
+  if (pane !== drawn) {
+    drawn.dispose();
+  } else if (!pane.parent) {
     app.shell.add(pane, 'main', { mode: 'split-right' });
   }
   app.shell.activateById(ID);

@@ -71,6 +71,13 @@ export function stateLine(cluster: Cluster, trans: Words): string {
     : word;
 }
 
+/** That a cluster has ended, and why where that is known. */
+export function endedLine(cluster: Cluster, trans: Words): string {
+  return cluster.cause
+    ? trans.__('The cluster “%1” has ended: %2', cluster.name, cluster.cause)
+    : trans.__('The cluster “%1” has ended.', cluster.name);
+}
+
 /** What to read out to who does not see the list: clusters whose state is another one, or whose workers are missing. */
 export function announcement(
   before: readonly Cluster[] | null,
@@ -123,6 +130,15 @@ export function idleLine(
   );
 }
 
+/** The warning of a cluster that ends for want of work, where its row is not seen; `at` is a time of day. */
+export function idleWarning(name: string, at: string, trans: Words): string {
+  return trans.__(
+    '“%1” computes nothing, and ends at %2 unless it does. Results that it only holds are lost then.',
+    name,
+    at
+  );
+}
+
 /** All workers in one line: `2 connected, 1 waiting: all GPUs are busy`. */
 export function workersLine(cluster: Cluster, trans: Words): string {
   const { wanted, connected, rows } = cluster.workers;
@@ -138,9 +154,11 @@ export function workersLine(cluster: Cluster, trans: Words): string {
     const reason = workers.find(worker => worker.reason)?.reason;
     return reason ? trans.__('%1: %2', text, reason) : text;
   };
-  const parts = [trans.__('%1 connected', connected)];
+  const parts = [trans._n('%1 connected', '%1 connected', connected)];
   if (starting.length) {
-    parts.push(part(trans.__('%1 starting', starting.length), starting));
+    parts.push(
+      part(trans._n('%1 starting', '%1 starting', starting.length), starting)
+    );
   }
   if (cluster.state !== 'ended' && wanted > living) {
     parts.push(trans.__('%1 asked for', wanted - living));
@@ -149,16 +167,18 @@ export function workersLine(cluster: Cluster, trans: Words): string {
     parts.push(trans.__('%1 leaving', living - wanted));
   }
   if (lost.length) {
-    parts.push(trans.__('%1 not answering', lost.length));
+    parts.push(trans._n('%1 not answering', '%1 not answering', lost.length));
   }
   if (waiting.length) {
-    parts.push(part(trans.__('%1 waiting', waiting.length), waiting));
+    parts.push(
+      part(trans._n('%1 waiting', '%1 waiting', waiting.length), waiting)
+    );
   }
   if (failed.length) {
-    parts.push(part(trans.__('%1 failed', failed.length), failed));
+    parts.push(part(trans._n('%1 failed', '%1 failed', failed.length), failed));
   }
   if (ended.length) {
-    parts.push(part(trans.__('%1 ended', ended.length), ended));
+    parts.push(part(trans._n('%1 ended', '%1 ended', ended.length), ended));
   }
   return parts.join(', ');
 }

@@ -62,6 +62,19 @@ class Lab:
         expect(idle).to_be_visible()
         return Notebook(self.page, panel)
 
+    def in_the_dark(self) -> None:
+        """In the dark theme, through the palette."""
+        page = self.page
+        page.evaluate("() => document.activeElement?.blur()")
+        page.keyboard.press("Control+Shift+c")
+        page.get_by_role("textbox", name="Command Palette Section").or_(
+            page.locator(".lm-CommandPalette-input")
+        ).first.fill("JupyterLab Dark")
+        dark = page.locator(".lm-CommandPalette-item", has_text=re.compile("JupyterLab Dark$"))
+        dark.first.click()
+        expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
+        expect(page.locator("#jupyterlab-splash")).to_have_count(0)
+
     def jobs(self) -> Jobs:
         """The side panel *Jobs*, opened if it is not."""
         panel = self.page.get_by_role("region", name="Jobs")

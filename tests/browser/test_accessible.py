@@ -7,16 +7,11 @@ from playwright.sync_api import Page, expect
 
 from tests.cases import Case
 
-from .chromium import ROOT, window
+from .axe import serious_faults
+from .chromium import window
 from .hub_pages import HubPages
 
 pytestmark = pytest.mark.browser
-
-# A development dependency of the extensions, where the versions of JavaScript packages are kept.
-AXE = ROOT / "extensions" / "node_modules" / "axe-core" / "axe.min.js"
-SERIOUS = ("serious", "critical")
-FIND = """async () => (await axe.run()).violations.map(
-    (one) => [one.impact, one.id, one.help, ...one.nodes.map((node) => node.html)])"""
 
 
 def faults(page: Page) -> list[list[str]]:
@@ -24,9 +19,7 @@ def faults(page: Page) -> list[list[str]]:
     found = []
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        if not page.evaluate("'axe' in window"):
-            page.add_script_tag(path=AXE)
-        found += [[scheme, *one] for one in page.evaluate(FIND) if one[0] in SERIOUS]
+        found += [[scheme, *one] for one in serious_faults(page)]
     return found
 
 

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -14,10 +13,10 @@ from playwright.sync_api import Locator, expect
 from tests.cases import Case, end_case, local_case
 from tests.lab.kernel_parts import install, make_environment, spec
 
+from .axe import serious_faults
 from .chromium import RESULTS, window
 from .hub_pages import HubPages
 from .lab_pages import Lab
-from .test_accessible import AXE, SERIOUS
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -31,8 +30,6 @@ cpus = 1
 memory = "1G"
 time = "2h"
 """
-FIND = """async () => (await axe.run('.jp-Dialog')).violations.map(
-    (one) => [one.impact, one.id, one.help, ...one.nodes.map((node) => node.html)])"""
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +94,7 @@ def test_a_cluster_is_asked_for_with_all_that_there_is_to_know(hub: Case):
         expect(script).to_contain_text("shopfloor_lab.clusters.controller")
         expect(script).to_contain_text("--nthreads 1")
         page.screenshot(path=RESULTS / "cluster-form.png")
-        page.add_script_tag(path=Path(AXE))
-        found = [one for one in page.evaluate(FIND) if one[0] in SERIOUS]
+        found = serious_faults(page, ".jp-Dialog")
         assert found == [], json.dumps(found, indent=1)
         dialog.get_by_text("What is submitted").click()
 

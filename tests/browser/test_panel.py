@@ -9,11 +9,10 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.cases import Case
 
-from .chromium import RESULTS, window
-from .hub_pages import HubPages
-from .lab_pages import Jobs, Lab
-from .test_accessible import AXE, SERIOUS
-from .test_plots import in_the_dark
+from .axe import serious_faults
+from .chromium import RESULTS
+from .lab_pages import Jobs
+from .lab_visit import start_cluster, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -28,22 +27,14 @@ wait(held)
 steps = client.map(lambda n: time.sleep(0.3), range(200), key="step")
 print(len(held), len(steps))
 """
-FIND = """async () => (await axe.run('.shopfloor-Jobs')).violations.map(
-    (one) => [one.impact, one.id, one.help, ...one.nodes.map((node) => node.html)])"""
 
 
 def test_a_computing_cluster_is_told_in_figures_over_one_stream(local_hub: Case):
-    with window(local_hub, "panel", "alice") as page:
+    with visit(local_hub, "panel", "alice") as lab:
+        page = lab.page
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        pages = HubPages(page, local_hub)
-        pages.sign_in("alice")
-        pages.open_the_default()
-        pages.wait_for_lab("alice")
-        lab = Lab(page)
-        jobs = lab.jobs()
-        jobs.start_cluster("flights", workers=1, CPUs="1", Memory="512 MB")
-        jobs.wait_connected(1)
+        jobs = start_cluster(lab, memory="512 MB")
         gauges = jobs.cluster.get_by_test_id("shopfloor-gauges")
         expect(gauges.get_by_role("meter", name="Memory")).to_be_visible()
         expect(gauges.get_by_role("meter", name="CPU")).to_be_visible()
@@ -56,15 +47,14 @@ def test_a_computing_cluster_is_told_in_figures_over_one_stream(local_hub: Case)
         jobs.unfold_workers(1)
         page.screenshot(path=RESULTS / "panel.png")
         jobs.panel.screenshot(path=RESULTS / "panel-alone.png")
-        page.add_script_tag(path=AXE)
-        assert [one for one in page.evaluate(FIND) if one[0] in SERIOUS] == []
+        assert serious_faults(page, ".shopfloor-Jobs") == []
         assert len(streams(asked)) == 1
         assert [one for one in asked if re.search(r"api/clusters(\?.*)?$", one)] == [
             asked_to_start(asked)
         ], "the list was asked for beside the stream"
-        in_the_dark(page)
-        expect(page.locator("#jupyterlab-splash")).to_have_count(0)
+        lab.in_the_dark()
         jobs.panel.screenshot(path=RESULTS / "panel-dark.png")
+        assert serious_faults(page, ".shopfloor-Jobs") == []
 
         hide_and_show(page, jobs)
         without_a_stream(page, jobs)
@@ -73,8 +63,6 @@ def test_a_computing_cluster_is_told_in_figures_over_one_stream(local_hub: Case)
         ended = jobs.panel.locator('[data-testid="shopfloor-cluster"][data-state="ended"]')
         expect(ended).to_be_visible()
         expect(jobs.panel.get_by_role("log")).to_have_text("flights: Ended: You stopped it.")
-        pages.stop()
-    local_hub.wait_no_jobs()
 
 
 def streams(asked: list[str]) -> list[str]:

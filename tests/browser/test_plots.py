@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 
 import pytest
@@ -11,9 +10,9 @@ from playwright.sync_api import Page, expect
 
 from tests.cases import Case
 
-from .chromium import RESULTS, ROOT, window
-from .hub_pages import HubPages
-from .lab_pages import LAB_MS, Jobs, Lab
+from .chromium import RESULTS, ROOT
+from .lab_pages import LAB_MS, Jobs
+from .lab_visit import start_cluster, visit
 from .plot_pages import PIXELS, pane, wait_for_tasks
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -41,15 +40,9 @@ REACH = """async () => {
 
 
 def test_a_plot_opens_beside_the_notebook_and_is_found_again(local_hub: Case):
-    with window(local_hub, "plots", "alice") as page:
-        pages = HubPages(page, local_hub)
-        pages.sign_in("alice")
-        pages.open_the_default()
-        pages.wait_for_lab("alice")
-        lab = Lab(page)
-        jobs = lab.jobs()
-        jobs.start_cluster("flights", workers=2, CPUs="1", Memory="1 GB")
-        jobs.wait_connected(2)
+    with visit(local_hub, "plots", "alice") as lab:
+        page = lab.page
+        jobs = start_cluster(lab, workers=2)
         notebook = lab.new_notebook()
         open_by_keyboard(page, jobs)
         frame = pane(page, "Task stream of flights")
@@ -69,7 +62,7 @@ def test_a_plot_opens_beside_the_notebook_and_is_found_again(local_hub: Case):
             pane(page, f"{title} of flights").wait_for_function(f"() => ({PIXELS})() >= 0")
             page.screenshot(path=RESULTS / f"plots-{title.split()[0].lower()}.png")
 
-        in_the_dark(page)
+        lab.in_the_dark()
         wait_for_no_words(page)
         page.screenshot(path=RESULTS / "plots-dark.png")
 
@@ -82,8 +75,6 @@ def test_a_plot_opens_beside_the_notebook_and_is_found_again(local_hub: Case):
         expect(told).to_contain_text("You stopped it.")
         assert not page.locator(".shopfloor-Plot:visible iframe").count()
         page.screenshot(path=RESULTS / "plots-ended.png")
-        pages.stop()
-    local_hub.wait_no_jobs()
 
 
 def open_by_keyboard(page: Page, jobs: Jobs) -> None:
@@ -99,16 +90,6 @@ def open_by_keyboard(page: Page, jobs: Jobs) -> None:
     page.keyboard.press("Enter")
     expect(menu).to_be_visible()
     page.keyboard.press("Enter")  # the first one, which is active
-
-
-def in_the_dark(page: Page) -> None:
-    page.evaluate("() => document.activeElement?.blur()")
-    page.keyboard.press("Control+Shift+c")
-    page.get_by_role("textbox", name="Command Palette Section").or_(
-        page.locator(".lm-CommandPalette-input")
-    ).first.fill("JupyterLab Dark")
-    page.locator(".lm-CommandPalette-item", has_text=re.compile("JupyterLab Dark$")).first.click()
-    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
 
 
 def wait_for_no_words(page: Page) -> None:

@@ -7,9 +7,8 @@ from playwright.sync_api import expect
 
 from tests.cases import Case
 
-from .chromium import RESULTS, window
-from .hub_pages import HubPages
-from .lab_pages import Lab
+from .chromium import RESULTS
+from .lab_visit import start_cluster, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -23,15 +22,9 @@ print(sum(client.gather(client.map(len, kept))))
 
 
 def test_results_on_disk_are_told_below_the_cluster_and_a_page_explains_them(local_hub: Case):
-    with window(local_hub, "troubles", "alice") as page:
-        pages = HubPages(page, local_hub)
-        pages.sign_in("alice")
-        pages.open_the_default()
-        pages.wait_for_lab("alice")
-        lab = Lab(page)
-        jobs = lab.jobs()
-        jobs.start_cluster("small", workers=1, CPUs="1", Memory="512 MB")
-        jobs.wait_connected(1)
+    with visit(local_hub, "troubles", "alice") as lab:
+        page = lab.page
+        jobs = start_cluster(lab, name="small", memory="512 MB")
         told = jobs.cluster.get_by_test_id("shopfloor-trouble")
         expect(told).to_have_count(0)
         notebook = lab.new_notebook()
@@ -54,5 +47,3 @@ def test_results_on_disk_are_told_below_the_cluster_and_a_page_explains_them(loc
         page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
         expect(told).to_have_count(0, timeout=60_000)
         lab.jobs().stop_cluster()
-        pages.stop()
-    local_hub.wait_no_jobs()

@@ -238,7 +238,7 @@ test('saving all saves what has changes, and one failure keeps nothing else from
   assert.deepEqual(saved, ['a.ipynb', 'b.py']);
   assert.deepEqual(result.saved.sort(), saved);
   assert.deepEqual(result.failed, [
-    { path: 'locked.py', why: 'read-only' },
+    { path: 'locked.py', why: null },
     { path: 'bad.ipynb', why: 'disk quota exceeded' }
   ]);
 });

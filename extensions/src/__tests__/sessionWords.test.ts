@@ -5,6 +5,7 @@ import { test } from 'node:test';
 
 import type { Session, Use } from '../contract.ts';
 import { showCountdown } from '../quantity.ts';
+import type { Saved } from '../saveAll.ts';
 import * as words from '../sessionWords.ts';
 import { english, GB } from './support.ts';
 
@@ -86,18 +87,18 @@ test('use is told against what was given', () => {
   assert.equal(words.cpuLine(use({ cpu: null }), english), 'not known yet');
   assert.equal(words.cpuShort(use(), english), 'CPU 1.4/2');
   assert.equal(words.memoryShort(use(), english), 'Memory 3.1/8 GB');
-  assert.equal(words.memoryLine(session(), english), '3.1 of 8 GB');
+  assert.equal(words.memoryLine(use(), 'kernel', english), '3.1 of 8 GB');
 });
 
 test('near the limit it says what happens above it', () => {
   const full = use({ memory: 7.4 * GB });
   assert.ok(words.memoryIsHigh(full) && !words.memoryIsHigh(use()));
   assert.equal(
-    words.memoryLine(session({ use: full }), english),
+    words.memoryLine(full, 'kernel', english),
     '7.4 of 8 GB; above it the kernel is killed'
   );
   assert.equal(
-    words.memoryLine(session({ use: full, memory_ends: 'server' }), english),
+    words.memoryLine(full, 'server', english),
     '7.4 of 8 GB; above it this server is ended'
   );
 });
@@ -123,12 +124,16 @@ test('a home with little room left is told', () => {
 });
 
 test('saving says what was saved and what was not', () => {
-  const said = (saved: string[], failed: { path: string; why: string }[]) =>
+  const said = (saved: string[], failed: Saved['failed']) =>
     words.savedWords({ saved, failed }, english);
   assert.equal(said([], []), 'Everything was saved already.');
   assert.equal(said(['a', 'b'], []), 'Saved 2 documents.');
   assert.equal(
     said(['a'], [{ path: 'b.ipynb', why: 'disk quota exceeded' }]),
     'Saved 1 document. Not saved: b.ipynb (disk quota exceeded).'
+  );
+  assert.equal(
+    said([], [{ path: 'b.py', why: null }]),
+    'Not saved: b.py (read-only).'
   );
 });

@@ -1,0 +1,63 @@
+"""A cluster that ends for want of work, in Chromium: told where its panel is not seen, and kept with one click."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.cases import Case, end_case, local_case
+
+from .chromium import RESULTS
+from .lab_visit import start_cluster, visit
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+AFTER, WARNING = 24, 12  # seconds; the server looks each 1.2 s
+TOLD_MS = 60_000
+SITE = f"""\
+[clusters]
+idle = "{AFTER}s"
+[idle]
+after = 0
+warning = "{WARNING}s"
+"""
+TOLD = "“flights” computes nothing, and ends at"
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    made = local_case(tmp_path_factory.mktemp("hub"), extra=SITE)
+    yield made
+    end_case(made)
+
+
+def test_who_does_not_see_the_panel_is_told_once_and_keeps_the_cluster(case: Case):
+    with visit(case, "idle-notice", "alice") as lab:
+        page = lab.page
+        patched: list[str | None] = []
+        page.on(
+            "request",
+            lambda one: patched.append(one.post_data) if one.method == "PATCH" else None,
+        )
+        jobs = start_cluster(lab)
+        toast = page.locator(".Toastify__toast", has_text=TOLD)
+        row = jobs.cluster.get_by_text("It computes nothing, and ends at")
+        expect(row).to_be_visible(timeout=TOLD_MS)
+        expect(toast).to_have_count(0)  # the row says it
+        page.locator('.jp-SideBar [data-id="shopfloor-jobs"]').click()
+        expect(jobs.panel).not_to_be_visible()
+
+        expect(toast).to_be_visible()
+        page.screenshot(path=RESULTS / "idle-notice.png")
+        toast.get_by_role("button", name="Keep it").click()
+        expect(toast).to_have_count(0)
+        assert patched == ['{"keep":true}']
+
+        # The next warning is another one; it goes when the cluster ends.
+        expect(toast).to_be_visible(timeout=TOLD_MS)
+        expect(toast).to_have_count(0, timeout=TOLD_MS)
+        lab.jobs()
+        expect(jobs.cluster).to_contain_text(f"ended after {AFTER} s without work")
+        expect(toast).to_have_count(0)

@@ -1,0 +1,97 @@
+"""A server's pages are told which clusters end soon for want of work: while there are some, and once when none is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from jupyter_events import EventLogger
+from shopfloor_lab.clusters.idle_events import EVENT, SCHEMA, IdleEvents, next_look, warned
+
+from tests.jobs.waiting import async_wait_until
+
+ENDS = 1_800_000_000.0
+WARNED = {"id": "c1", "name": "flights", "ends": ENDS}
+
+
+def cluster(
+    ends: float | None = ENDS, state: str = "running", after: float = 7200
+) -> dict[str, Any]:
+    idle = {"after": after, "ends": ends}
+    return {"id": "c1", "name": "flights", "state": state, "idle": idle, "tasks": {}}
+
+
+class Lab:
+    """A server's clusters as a test says, and what its pages are told by jupyter_server's own events."""
+
+    def __init__(self, pause: float = 60):
+        self.clusters: list[dict[str, Any]] | OSError = []
+        self.told: list[Any] = []
+        events = EventLogger()
+        events.register_event_schema(SCHEMA)
+        events.add_listener(schema_id=EVENT, listener=self._hear)
+        self.events = IdleEvents(
+            self._look,
+            lambda clusters: events.emit(schema_id=EVENT, data={"clusters": clusters}),
+            logging.getLogger("test"),
+            pause,
+        )
+
+    async def look(self, clusters: list[dict[str, Any]] | OSError) -> float:
+        self.clusters = clusters
+        pause = await self.events.look()
+        await asyncio.sleep(0)  # listeners are tasks
+        return pause
+
+    async def _look(self) -> list[dict[str, Any]]:
+        if isinstance(self.clusters, OSError):
+            raise self.clusters
+        return self.clusters
+
+    async def _hear(self, logger: EventLogger, schema_id: str, data: dict[str, Any]) -> None:
+        self.told.append(data["clusters"])
+
+
+async def test_a_warned_cluster_is_told_at_each_look_and_once_that_it_is_no_more():
+    lab = Lab()
+    await lab.look([cluster(None)])
+    assert lab.told == []
+    await lab.look([cluster()])
+    await lab.look([cluster()])
+    assert lab.told == [[WARNED], [WARNED]]
+    await lab.look([cluster(None)])
+    await lab.look([])
+    assert lab.told == [[WARNED], [WARNED], []]
+
+
+async def test_a_home_that_cannot_be_read_takes_no_warning_back():
+    lab = Lab()
+    await lab.look([cluster()])
+    assert await lab.look(OSError("stale file handle")) == 60
+    assert lab.told == [[WARNED]]
+    await lab.look([])
+    assert lab.told == [[WARNED], []]
+
+
+@pytest.mark.parametrize("state", ["submitted", "pending", "starting", "ended"])
+def test_only_what_runs_is_warned_of(state: str):
+    assert warned([cluster(state=state)]) == []
+    assert warned([{**cluster(), "idle": None}]) == []
+    assert warned([cluster()]) == [WARNED]
+
+
+def test_a_short_rule_is_looked_at_more_often():
+    assert next_look([], 30) == 30
+    assert next_look([cluster(after=7200)], 30) == 30
+    assert next_look([cluster(after=7200), cluster(after=40)], 30) == 2
+    assert next_look([cluster(after=1)], 30) == 0.2
+    assert next_look([cluster(after=40, state="ended")], 30) == 30
+
+
+async def test_it_goes_on_by_itself():
+    lab = Lab(pause=0.01)
+    lab.clusters = [cluster(after=0.1)]
+    lab.events.begin()
+    await async_wait_until(lambda: len(lab.told) >= 2, 10, "it was told twice")
