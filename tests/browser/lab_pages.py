@@ -215,9 +215,12 @@ class Jobs:
         lowest.press("Enter")
         expect(self.cluster.get_by_text(f"Most workers: at least {most + 1}.")).to_be_visible()
         lowest.fill(str(fewest))
-        self.cluster.get_by_role("button", name="Set").press("Enter")
+        done = self.cluster.get_by_role("button", name="Set")
+        expect(done).to_be_in_viewport(ratio=1)
+        done.press("Enter")
         shown = f"{fewest} to {most}, as needed"
-        expect(self.cluster.get_by_role("button", name=shown)).to_be_visible()
+        # The form is gone, and the focus where it was opened from.
+        expect(self.cluster.get_by_role("button", name=shown)).to_be_focused()
 
     def use_in_notebook(self) -> None:
         self.cluster.get_by_role("button", name="Use in notebook").click()

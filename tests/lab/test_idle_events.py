@@ -88,6 +88,7 @@ def test_a_short_rule_is_looked_at_more_often():
     assert next_look([cluster(after=7200), cluster(after=40)], 30) == 2
     assert next_look([cluster(after=1)], 30) == 0.2
     assert next_look([cluster(after=40, state="ended")], 30) == 30
+    assert next_look([{**cluster(state="pending"), "idle": None}], 30) == 5
 
 
 async def test_it_goes_on_by_itself():

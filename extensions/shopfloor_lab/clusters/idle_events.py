@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 LOOK_SECONDS = 30.0
+STARTING_SECONDS = 5.0  # while a cluster is on its way
+LEAST_SECONDS = 0.2
 EVENT = "urn:shopfloor:idle-clusters"
 SCHEMA = {
     "$id": EVENT,
@@ -95,6 +97,12 @@ def warned(clusters: Sequence[Cluster]) -> list[Cluster]:
 
 
 def next_look(clusters: Sequence[Cluster], pause: float) -> float:
-    """Seconds: a warning takes at most half of the idle time, so that a twentieth of that is soon enough."""
-    after = [one["idle"]["after"] for one in clusters if one["state"] == "running" and one["idle"]]
-    return max(0.2, min(pause, *(seconds / 20 for seconds in after))) if after else pause
+    """Seconds, ``pause`` at most: of one that starts the rule is not known yet, and a warning takes at most half of the
+    idle time, so that a twentieth of that is soon enough."""
+    pauses = [pause]
+    for one in clusters:
+        if one["state"] == "running" and one["idle"]:
+            pauses.append(one["idle"]["after"] / 20)
+        elif one["state"] not in ("running", "ended"):
+            pauses.append(STARTING_SECONDS)
+    return max(LEAST_SECONDS, min(pauses))
