@@ -192,8 +192,13 @@ def sbatch_calls(
     with commands.ordered("sbatch", STUBBED):
         try:
             ours_many = count(lambda: ours.post("bench-many", MANY), MANY + 2)  # Lab and controller
-            shown = ours.shown()["workers"]["rows"]
-            assert len(shown) == MANY, f"{len(shown)} workers are shown"
+            # The cluster itself may have begun a moment later than they.
+            wait_until(
+                lambda: len(ours.shown()["workers"]["rows"]) == MANY,
+                STARTS_WITHIN,
+                "all are shown",
+                0.5,
+            )
         finally:
             ours.end()
         try:
