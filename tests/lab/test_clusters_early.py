@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 from shopfloor_jobs import directory
 from shopfloor_jobs.job import Seen, State, new_tag
@@ -18,6 +20,7 @@ from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import NothingNew
 from shopfloor_lab.clusters import awaiting, first
 from shopfloor_lab.clusters.adopting import SHOWS_WITHIN, Adopting
+from shopfloor_lab.clusters.client import connect
 from shopfloor_lab.clusters.command import AWAITING
 from shopfloor_lab.clusters.connection import Connection, First, read_workers
 from shopfloor_lab.clusters.known import Known
@@ -271,6 +274,25 @@ async def test_a_cluster_has_the_workers_that_lab_asked_for_and_no_others(person
     assert len(person.commands("dask_worker")) == 3
     await lab.end(cluster["id"])
     await async_wait_until(lambda: not person.processes(), 20, "nothing of it runs")
+
+
+# What a task finds on its worker, whose process dask's nanny forked or spawned.
+SURROUNDINGS = "(hash('a key'), dict(__import__('os').environ))"
+
+
+async def test_workers_hash_alike_and_have_what_distributed_sets_however_they_began(person: Person):
+    lab = person.lab()
+    made = await person.start(lab, 1)
+    await lab.scale(made["id"], 2)
+    await person.until_connected(lab, made["id"], 2)
+    client = await asyncio.to_thread(connect, home=person.home)
+    try:
+        early, later = (await asyncio.to_thread(client.run, eval, SURROUNDINGS)).values()
+    finally:
+        await asyncio.to_thread(client.close)
+    assert early[0] == later[0]
+    for name, value in dask.config.get("distributed.nanny.pre-spawn-environ").items():
+        assert early[1][name] == later[1][name] == str(value)
 
 
 async def test_the_smallest_number_of_an_adaptive_cluster_is_asked_for_so_too(person: Person):

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import multiprocessing
 import os
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 
 from shopfloor_jobs.directory import leave_cause
@@ -23,6 +25,14 @@ BEGINS_WITHIN = 15.0  # seconds for the cluster's own job to begin: until then t
 LISTENS_WITHIN = 60.0  # seconds for the cluster to listen, from then on
 # Seconds between looks, by how long it has been looked: on a network file system each is a question to its server.
 PAUSES = ((3.0, 0.03), (15.0, 0.2), (float("inf"), 1.0))
+# What distributed itself sets for workers, which is known only once it is imported; the same for all of a cluster.
+USUAL = {
+    "MALLOC_TRIM_THRESHOLD_": 65536,
+    "OMP_NUM_THREADS": 1,
+    "MKL_NUM_THREADS": 1,
+    "OPENBLAS_NUM_THREADS": 1,
+}
+HASH_SEED = "6640"
 BEGAN, OVER = "start-0.json", (ENDED, "exit-0.json")
 
 
@@ -55,9 +65,33 @@ def address(directory: Path, clock: Callable[[], float] = time.monotonic) -> str
         time.sleep(next(pause for limit, pause in PAUSES if now - since < limit))
 
 
+def prepare_fork() -> None:
+    """Begin the server of which dask's nanny forks the worker, so that this imports distributed at the same time.
+
+    It has the variables that the nanny would set for a worker that it spawns (distributed.nanny.Nanny).
+    """
+    import dask
+
+    variables = {**USUAL, **dask.config.get("distributed.nanny.pre-spawn-environ", {})}
+    for name, value in variables.items():
+        if value is not None:
+            os.environ.setdefault(name, str(value))
+    if os.environ.get("PYTHONHASHSEED") in (None, "0"):
+        os.environ["PYTHONHASHSEED"] = HASH_SEED
+    dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["distributed.worker"])
+    forkserver.ensure_running()
+
+
 def main() -> None:
     module, directory, *arguments = sys.argv[1:]
+    prepare_fork()
     command = importlib.import_module(module)
+    import distributed.utils
+
+    distributed.utils._forkserver_preload_set = (
+        True  # it would import all of pandas here, for a server that runs
+    )
     try:
         found = address(Path(directory))
     except NoCluster as error:
