@@ -180,6 +180,21 @@ async def test_the_runners_note_is_believed_where_it_can_only_be_of_this_run(
     assert bool(known.exit(place)) is known_to_have_ended
 
 
+@pytest.mark.parametrize("connected", [True, False])
+async def test_where_a_connected_worker_runs_is_known_though_the_hub_still_shows_it_waiting(
+    launch: Launch, connected: bool
+):
+    [place] = submit(launch, 1)
+    await answered([place])
+    path = launch.directory.parent / place.tag
+    path.mkdir()
+    (path / "start-0.json").write_text('{"host": "gpu07"}')
+    known = Known(launch)
+    await known.look([place], {place.name} if connected else ())
+    assert known.seen(place).state is State.PENDING
+    assert known.start(place) == ({"host": "gpu07"} if connected else {})
+
+
 async def test_a_hub_that_has_nothing_new_says_so_and_records_are_read_all_the_same(
     launch: Launch,
 ):

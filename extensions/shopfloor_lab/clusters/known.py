@@ -94,14 +94,16 @@ class Known:
     def _read_records(self, places: Iterable[Place], connected: Container[str]) -> None:
         for place in places:
             key, seen = (place.tag, place.index), self.seen(place)
-            if seen is None or seen.started is None:
+            runs = place.name in connected
+            # What the hub shows may be older than that a worker connected.
+            if not runs and (seen is None or seen.started is None):
                 continue
             path = self._directory(place)
             if key not in self._starts and (start := directory.start_record(path, place.index)):
                 self._starts[key] = start
             # Its runner notes an end some seconds before the scheduler shows it; one whose job waits again is older.
-            over = not seen.alive or (
-                place.name not in connected and seen.state is not State.PENDING
+            over = seen is not None and (
+                not seen.alive or (not runs and seen.state is not State.PENDING)
             )
             if over and (end := directory.exit_record(path, place.index)):
                 self._exits[key] = end
