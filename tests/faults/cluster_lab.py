@@ -34,6 +34,9 @@ answer = client.get_dataset("kept").result(timeout=30)
 """
 STILL_THERE = "answer = client.get_dataset('kept').result(timeout=30)"
 
+# Whose clusters these are: "the newest cluster" of somebody is found by their home, so runs side by side need another.
+PERSON = os.environ.get("SHOPFLOOR_TEST_PERSON", "alice")
+
 Shown = dict[str, Any]
 Start = Callable[..., str]
 
@@ -48,7 +51,7 @@ class ClusterLab:
         self,
         cluster: Cluster,
         prefix: Path,
-        person: str = "alice",
+        person: str = PERSON,
         inside: Sequence[str] = (),
         **environment: str,
     ):

@@ -29,6 +29,7 @@ from .cluster_lab import (
     CPU,
     GPU,
     KEEPS_A_RESULT,
+    PERSON,
     START,
     STILL_THERE,
     TRUE_WITHIN,
@@ -61,9 +62,9 @@ if "shopfloor_lab.clusters.controller" in sys.orig_argv:
 
 
 @pytest.fixture
-def alices_python() -> Iterator[Path]:
+def own_python() -> Iterator[Path]:
     """A folder in her home for what her Python shall import first."""
-    folder = Path("~alice").expanduser() / f"python-{os.urandom(4).hex()}"
+    folder = Path(f"~{PERSON}").expanduser() / f"python-{os.urandom(4).hex()}"
     folder.mkdir()
     yield folder
     shutil.rmtree(folder)
@@ -151,10 +152,10 @@ def test_a_lost_node_is_seen_before_slurm_sees_it_and_its_worker_replaced(
 @pytest.mark.fault(22, "worker never starts")
 @pytest.mark.parametrize("later", [True, False], ids=["", "asked for with the cluster"])
 def test_workers_that_cannot_start_are_failed_rows_with_their_last_words(
-    lab: ClusterLab, start: Start, alices_python: Path, later: bool
+    lab: ClusterLab, start: Start, own_python: Path, later: bool
 ):
-    (alices_python / "sitecustomize.py").write_text(BROKEN)
-    lab.restart(PYTHONPATH=str(alices_python))
+    (own_python / "sitecustomize.py").write_text(BROKEN)
+    lab.restart(PYTHONPATH=str(own_python))
     made = start(0 if later else 2, CPU, ready=0)
     if later:
         lab.ask("scale", made, 2)
@@ -288,13 +289,13 @@ def test_a_cluster_that_cannot_note_how_it_is_reached_names_the_full_home(
 @pytest.mark.fault(25, "certificate expired")
 @pytest.mark.fault_long(50)
 def test_an_expired_certificate_is_named_and_what_to_do(
-    lab: ClusterLab, start: Start, alices_python: Path
+    lab: ClusterLab, start: Start, own_python: Path
 ):
-    (alices_python / "sitecustomize.py").write_text(SHORT_LIVED)
-    lab.restart(PYTHONPATH=str(alices_python))
+    (own_python / "sitecustomize.py").write_text(SHORT_LIVED)
+    lab.restart(PYTHONPATH=str(own_python))
     made = start(1, {**CPU, "time": 600})
     assert lab.ask("run", KEEPS_A_RESULT) == 36
-    home = Path("~alice").expanduser()
+    home = Path(f"~{PERSON}").expanduser()
     certificate = directory_of(home, made) / "tls" / "client.pem"
     until = expires(certificate.read_text())
     wait_until(lambda: time.time() > until, 60, "it is expired")

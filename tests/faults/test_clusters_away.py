@@ -21,6 +21,7 @@ from .cluster_lab import (
     CONTROLLER,
     CPU,
     KEEPS_A_RESULT,
+    PERSON,
     START,
     STILL_THERE,
     TRUE_WITHIN,
@@ -50,8 +51,8 @@ sys.stdin.read()
 @pytest.fixture
 def of_the_hub(faults: Faults, lab: ClusterLab) -> Iterator[Faults]:
     """The Lab is one that this hub started: it has a token and a certificate."""
-    hub, folder = faults.hub, Path("~alice").expanduser() / f"hub-{os.urandom(4).hex()}"
-    account = pwd.getpwnam("alice")
+    hub, folder = faults.hub, Path(f"~{PERSON}").expanduser() / f"hub-{os.urandom(4).hex()}"
+    account = pwd.getpwnam(PERSON)
     folder.mkdir(mode=0o700)
     made = Authorities(hub.directory / ".shopfloor" / "tls")
     files = made.for_client(new_tag("cluster"), 3600)
@@ -61,7 +62,7 @@ def of_the_hub(faults: Faults, lab: ClusterLab) -> Iterator[Faults]:
         os.chown(path, account.pw_uid, account.pw_gid)
     lab.restart(
         JUPYTERHUB_API_URL=f"https://{hub.address}:{hub.internal_port}/hub/api",
-        JUPYTERHUB_API_TOKEN=hub.add_user("alice"),
+        JUPYTERHUB_API_TOKEN=hub.add_user(PERSON),
         **{name: str(folder / name) for name in files},
     )
     yield faults
