@@ -14,6 +14,7 @@ from typing import Protocol
 
 from .job import Seen
 from .scheduler import NothingNew, Unreachable
+from .within import set_within
 
 
 class Source(Protocol):
@@ -147,9 +148,7 @@ class View:
     async def change(self, seconds: float) -> bool:
         """Wait for the end of the next look, whatever it says, at most so long; whether there was one."""
         tick = self._ticked
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(tick.wait(), seconds)
-        return tick.is_set()
+        return await set_within(tick, seconds)
 
     def hurry(self, seconds: float = 10.0) -> None:
         """Look often for so long: something is about to happen."""
@@ -183,8 +182,7 @@ class View:
             took, since = (0.0, time.monotonic()) if self.trouble else (self._health.took, began)
             while (left := since + self._interval(took) - time.monotonic()) > 0:
                 self._wake.clear()
-                with contextlib.suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), left)
+                await set_within(self._wake, left)
 
     def _interval(self, took: float) -> float:
         now = time.monotonic()

@@ -156,7 +156,7 @@ class Controller:
         """Take the workers along, and leave nothing that opens anything."""
         if keeping:
             keeping.cancel()
-            await asyncio.wait({keeping})
+            await asyncio.wait({keeping}, timeout=PATIENCE)
         closing = [pages.close()] if pages else []
         for what in (*closing, workers.cancel_all(), workers.close(), self._give_back()):
             try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shopfloor_jobs.directory import home_words
+from shopfloor_jobs.within import set_within
 
 from .steady import steady
 
@@ -82,11 +83,7 @@ class News:
             self._sooner.clear()
             self._began = time.monotonic()
             await self._publish()
-            try:
-                await asyncio.wait_for(self._sooner.wait(), self.pause)
-            except asyncio.TimeoutError:
-                continue
-            if self._readers:
+            if await set_within(self._sooner, self.pause) and self._readers:
                 await asyncio.sleep(self._began + AT_MOST_EACH - time.monotonic())
 
     async def _publish(self) -> None:
@@ -128,9 +125,7 @@ class Reader:
             if told := self._untold():
                 return told
             self._stirred.clear()
-            try:
-                await asyncio.wait_for(self._stirred.wait(), deadline - time.monotonic())
-            except asyncio.TimeoutError:
+            if not await set_within(self._stirred, deadline - time.monotonic()):
                 break
         if self._error:
             raise self._error

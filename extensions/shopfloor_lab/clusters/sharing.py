@@ -21,6 +21,7 @@ from shopfloor_jobs import directory
 from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.scheduler import SubmitRefused
 from shopfloor_jobs.shared_view import MOST_SAMPLES, clean
+from shopfloor_jobs.within import set_within
 
 from shopfloor_lab.hub import Hub, HubRefused, NoHub
 from shopfloor_lab.offer import NoOffer
@@ -141,8 +142,7 @@ class Sharing:
             for cluster in [one for one, told in self._told.items() if told.next <= now]:
                 await self._tell(cluster)
             due = min((told.next for told in self._told.values()), default=now)
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), max(0.0, due - self._clock()))
+            await set_within(self._changed, due - self._clock())
 
     async def _tell(self, cluster: str) -> None:
         told = self._told.get(cluster)

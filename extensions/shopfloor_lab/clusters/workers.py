@@ -20,6 +20,7 @@ from distributed.deploy.cluster import Cluster
 from distributed.security import Security
 from shopfloor_jobs.job import State
 from shopfloor_jobs.view import Source
+from shopfloor_jobs.within import set_within
 
 from .adapting import Adapting
 from .command import memory_limit
@@ -135,10 +136,8 @@ class Workers(JobQueueCluster):
                 pause = AT_MOST_EACH if replaced else self._pause()
                 self._look_at = time.monotonic() + pause
             due = max(0.0, self._look_at - time.monotonic())
-            try:
-                heartbeats = ADAPTS if self.adapting else HEARTBEATS
-                await asyncio.wait_for(self._changed.wait(), min(heartbeats, due))
-            except asyncio.TimeoutError:
+            heartbeats = ADAPTS if self.adapting else HEARTBEATS
+            if not await set_within(self._changed, min(heartbeats, due)):
                 continue
             # Something came, went or was asked, so what is known is old; 64 workers that come cause few looks.
             self._look_at = min(self._look_at, time.monotonic() + AT_MOST_EACH)
@@ -152,9 +151,7 @@ class Workers(JobQueueCluster):
         # A worker whose scheduler goes while its nanny closes it hangs for 8 s.
         while self.scheduler.workers:
             self._changed.clear()
-            try:
-                await asyncio.wait_for(self._changed.wait(), SIGNING_OFF)
-            except asyncio.TimeoutError:
+            if not await set_within(self._changed, SIGNING_OFF):
                 return
 
     async def see_them_leave(self, seconds: float) -> None:

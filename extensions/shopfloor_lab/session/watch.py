@@ -13,6 +13,7 @@ from typing import Any
 from shopfloor_jobs.directory import leave_cause
 from shopfloor_jobs.idle import Idle, State, judge
 from shopfloor_jobs.time_left import time_left
+from shopfloor_jobs.within import set_within
 
 from .given import Given
 from .use import Meter, Use
@@ -61,11 +62,8 @@ class Watch:
             if self._idle.state is State.EXPIRED:
                 self._expire()  # nothing is awaited since it was judged
                 return
-            try:
-                await asyncio.wait_for(self._sooner.wait(), self.next_look())
-            except asyncio.TimeoutError:
-                continue
-            self._sooner.clear()
+            if await set_within(self._sooner, self.next_look()):
+                self._sooner.clear()
 
     def keep(self) -> None:
         """A person wants the server, or does something in it."""

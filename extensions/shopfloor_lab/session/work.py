@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from shopfloor_jobs.within import set_within
 from zmq import ZMQError
 
 from .use import Use
@@ -140,9 +141,6 @@ async def answers(kernel: Any, seconds: float = ANSWER_SECONDS) -> bool:
     try:
         stream.on_recv(lambda message: answered.set())
         kernel.session.send(stream, "kernel_info_request")
-        await asyncio.wait_for(answered.wait(), seconds)
-    except asyncio.TimeoutError:
-        return False
+        return await set_within(answered, seconds)
     finally:
         stream.close()
-    return True
