@@ -93,13 +93,14 @@ def connected(cluster: dict[str, Any], count: int) -> dict[str, Any] | None:
 
 
 def processes(word: str) -> list[int]:
-    """Process ids of alice's by a word in their command line or their parent's; the nodes share our /proc."""
+    """Process ids of alice's by a word in their command line or what started them; the nodes share our /proc."""
     found = []
     for process in psutil.process_iter():
         try:
             if process.username() != "alice":
                 continue  # somebody else's cluster, beside this test
-            lines = [process.cmdline(), *(one.cmdline() for one in process.parents()[:1])]
+            # dask forks a worker of a server that its nanny started.
+            lines = [process.cmdline(), *(one.cmdline() for one in process.parents()[:2])]
         except psutil.NoSuchProcess:
             continue
         if any(word in line for line in lines):
