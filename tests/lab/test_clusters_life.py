@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shopfloor_jobs.directory import write_json
+from shopfloor_jobs.job import Seen, State
 from shopfloor_jobs.machine import this_machine
 from shopfloor_jobs.scheduler import SubmitRefused
 from shopfloor_lab.clusters.client import Client, connect
+from shopfloor_lab.clusters.connection import Plan
 from shopfloor_lab.clusters.listing import Clusters, Conflict
+from shopfloor_lab.clusters.state import Files, Sight
 
 from tests.jobs.waiting import async_wait_until
 
@@ -148,6 +152,23 @@ async def test_lab_cancels_the_workers_of_a_killed_controller_that_do_not_end_by
     await async_wait_until(lambda: _ended(lab_again, cluster["id"]), 20, "Lab sees that it ended")
 
     await async_wait_until(lambda: not person.processes(), 20, "its worker's job is ended")
+
+
+async def test_the_runners_word_counts_though_the_files_were_read_before_it_was_written(
+    person: Person, lab: Clusters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = person.directory("shopfloor-cluster-00000000000000ed")
+    path.mkdir(mode=0o700, parents=True)
+    request = person.offer.presets[0].request
+    Plan("late", 1, request, person.offer.scheduler, "", time.time()).write(path)
+
+    async def look(files: Files, max_age: float) -> Sight:
+        write_json(path / "exit-0.json", {"cause": "killed by signal 9 (SIGKILL)"})
+        return Sight(seen=Seen("7", path.name, "alice", State.ENDED, cause="failed"))
+
+    monkeypatch.setattr(lab, "_sight", look)
+    ended = await lab.one(path.name)
+    assert (ended["state"], ended["cause"]) == ("ended", "killed by signal 9 (SIGKILL)")
 
 
 async def test_a_client_that_shuts_the_scheduler_down_ends_the_cluster(

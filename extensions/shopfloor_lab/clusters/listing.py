@@ -274,7 +274,11 @@ class Clusters:
                     sight = replace(sight, trouble=why)
             cluster = state.describe(files, answer, sight, time.time())
             if cluster["state"] == "ended" and not files.ended:
-                cluster = await self._last_words(files, cluster, sight)
+                # Its runner notes why before the scheduler shows that it ended, but our look at the files is older.
+                files = await asyncio.to_thread(state.read, files.path) or files
+                cluster = state.describe(files, None, sight, time.time())
+                if not files.ended:
+                    cluster = await self._last_words(files, cluster, sight)
             self._last[files.id] = cluster["state"]
             described.append(cluster)
             if cluster["state"] == "ended" and left_behind(files.path):
