@@ -17,6 +17,8 @@ AT_THE_TOP = """part => {
   if (!there) part.scrollIntoView({block: 'start'});
   return there;
 }"""
+NEW_NOTEBOOK = """earlier => [...document.querySelectorAll('.jp-NotebookPanel')]
+  .find(one => one.offsetParent && !earlier.includes(one.id))?.id"""
 
 
 class Lab:
@@ -29,10 +31,17 @@ class Lab:
             else page.locator(".jp-Launcher")
         )
         expect(last.first).to_be_visible(timeout=LAB_MS)
+        # What was open before is there again, so that whatever comes from now on was asked for.
+        expect(page.locator("#jupyterlab-splash")).to_have_count(0, timeout=LAB_MS)
 
     def new_notebook(self) -> Notebook:
+        """From the launcher: the one that was not there before, for a restored one may lie there until it is."""
+        earlier = self.page.locator(".jp-NotebookPanel").evaluate_all(
+            "all => all.map(one => one.id)"
+        )
         self.page.locator('.jp-LauncherCard[data-category="Notebook"]').first.click()
-        return self.shown_notebook()
+        new = self.page.wait_for_function(NEW_NOTEBOOK, arg=earlier)
+        return self._ready_notebook(new.json_value())
 
     def open_examples(self) -> Notebook:
         """The launcher's card; opens the first example beside the list of the others."""
@@ -56,7 +65,10 @@ class Lab:
             expect(tab).to_be_visible()
         panel = self.page.locator(".jp-NotebookPanel:visible")
         expect(panel).to_have_count(1)
-        panel = self.page.locator(f"#{panel.get_attribute('id')}")
+        return self._ready_notebook(panel.get_attribute("id"))
+
+    def _ready_notebook(self, identity: str | None) -> Notebook:
+        panel = self.page.locator(f"#{identity}")
         expect(panel.locator(".jp-Toolbar-kernelName")).to_contain_text("Python 3")
         idle = panel.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
         expect(idle).to_be_visible()
