@@ -16,7 +16,7 @@ from tests.cases import Case
 from tests.cluster.cluster import Cluster
 from tests.cluster.layout import NODES
 from tests.harness import wait_until
-from tests.lab.reference import reference
+from tests.lab.reference import BOOSTING_TOLERANCE, reference
 
 from .chromium import RESULTS, ROOT, window
 from .hub_pages import HubPages
@@ -28,8 +28,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 # No other test opens Lab as her.
 PERSON = "judy"
 TRAIN = "02-train-on-it.ipynb"
-# As in tests/lab/test_examples.py, which says why boosting alone is not exact.
-TOLERANCE = {"average": 1e-6, "median": 1e-6, "linear": 1e-6, "boosting": 1e-3}
+TOLERANCE = {"average": 1e-6, "median": 1e-6, "linear": 1e-6, "boosting": BOOSTING_TOLERANCE}
 
 # What the kernel finds: which of the node's GPUs it can open. A device node without a driver behind
 # it answers ENXIO to whoever may open it, and EPERM to whom the job's cgroup keeps out.

@@ -14,20 +14,13 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.lab.cluster_parts import GB, Person
-from tests.lab.reference import large, reference
+from tests.lab.reference import BOOSTING_TOLERANCE, large, reference
 
 EXAMPLES = Path(__file__).parents[2] / "extensions" / "shopfloor_lab" / "examples"
 PREPARE, TRAIN = "01-prepare-data-at-scale.ipynb", "02-train-on-it.ipynb"
 LARGE = "03-larger-than-memory.ipynb"
 NOTEBOOKS = (PREPARE, TRAIN, LARGE)
 TOO_LARGE_MB = 2200  # for the two workers of 1 GB below
-
-# The sums over partitions are added in another order on a cluster, so their last digits differ. Most
-# runs choose the same splits all the same, and agree to 12 digits; now and then two splits are so
-# nearly equal that another one wins, and the trees after it differ too. Differences seen: from
-# 1e-5 to a little over 1e-3, with 1 to 3 workers and, in one process, with shuffled rows. Half a percent
-# leaves room, and is a third of what separates boosting from the linear model (1.5 % of RMSE).
-BOOSTING_TOLERANCE = 0.005  # relative
 
 
 def _run(folder: Path, name: str, size: int | None = None) -> nbformat.NotebookNode:
