@@ -8,6 +8,7 @@ import type { Api } from './api.ts';
 import type { Cluster } from './contract.ts';
 import { FormDialog } from './formDialog.ts';
 import { SelectInput, TextInput } from './inputs.tsx';
+import { FocusWhenDrawn, NextFocus } from './nextFocus.ts';
 import { showClock } from './quantity.ts';
 import { Refusal } from './refusal.ts';
 import {
@@ -54,6 +55,7 @@ class ShareForm extends ReactWidget {
   private _isBusy = false;
   private _problem: { message: string; field: string | null } | null = null;
   private _redraw = new Signal<this, void>(this);
+  private _nextFocus = new NextFocus(this.node);
 
   constructor(
     api: Api,
@@ -87,14 +89,12 @@ class ShareForm extends ReactWidget {
   }
 
   private async _takeBack(): Promise<void> {
-    const taken = await this._order(async () => {
+    await this._order(async () => {
       await this._api.takeBack(this._cluster.id);
       this._share = null;
-    });
-    if (taken) {
       // What had the focus is gone, and without it keys no longer reach the dialog.
-      requestAnimationFrame(() => this.node.querySelector('input')?.focus());
-    }
+      this._nextFocus.want('input');
+    });
   }
 
   private async _order(order: () => Promise<void>): Promise<boolean> {
@@ -189,6 +189,7 @@ class ShareForm extends ReactWidget {
             ? this._problem.message
             : ''}
         </div>
+        <FocusWhenDrawn next={this._nextFocus} />
       </>
     );
   }

@@ -27,6 +27,7 @@ import {
 import { FormView, PRESET_NAME } from './formView.tsx';
 import { SelectInput } from './inputs.tsx';
 import { Latest } from './latest.ts';
+import { FocusWhenDrawn, NextFocus } from './nextFocus.ts';
 import {
   kernelChoices,
   kernelFor,
@@ -55,6 +56,7 @@ export class StartForm extends ReactWidget {
   private _presetName = '';
   private _scriptOpen = false;
   private _redraw = new Signal<this, void>(this);
+  private _nextFocus = new NextFocus(this.node);
   private _software: Latest<string, Software>;
   private _outlook: Latest<{ workers: number; request: Request }, Outlook>;
   private _script: Latest<Start, Script>;
@@ -183,6 +185,7 @@ export class StartForm extends ReactWidget {
             this._ask();
           }}
         />
+        <FocusWhenDrawn next={this._nextFocus} />
       </FormView>
     );
   }
@@ -247,12 +250,10 @@ export class StartForm extends ReactWidget {
   private async _orTell(change: () => Promise<void>): Promise<void> {
     try {
       await change();
+      // What had the focus is gone, and without it keys no longer reach the dialog.
+      this._nextFocus.want('input:checked');
       this._ask();
       this._forget('presetName');
-      // What had the focus is gone, and without it keys no longer reach the dialog.
-      requestAnimationFrame(() =>
-        this.node.querySelector<HTMLElement>('input:checked')?.focus()
-      );
     } catch (error) {
       if (!(error instanceof Refusal)) {
         throw error;
@@ -264,9 +265,9 @@ export class StartForm extends ReactWidget {
 
   /** Draws, and takes the focus to the first thing to mend. */
   private _show(): void {
+    if (Object.keys(this._problems).length) {
+      this._nextFocus.want('[aria-invalid="true"]');
+    }
     this._redraw.emit();
-    requestAnimationFrame(() => {
-      this.node.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus();
-    });
   }
 }
