@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -69,6 +70,9 @@ async def test_a_single_one_is_no_array(cluster: Path):
     First(TAG, NAMES[:1], ("7",)).write(cluster)
     [place] = submit(launch_of(cluster), 1)
     assert (place.id, place.index) == ("7", 0)
+    assert read_workers(cluster) == {TAG: ["worker-1"]}, (
+        "also where Lab's note of them was cleared away"
+    )
 
 
 async def test_what_lab_notes_only_after_the_cluster_began_is_read_at_the_next_look(cluster: Path):
@@ -81,6 +85,20 @@ async def test_what_lab_notes_only_after_the_cluster_began_is_read_at_the_next_l
     await known.look(places)
     assert [place.id for place in places] == ["7_0", "7_1"] and launch.at_rest
     assert asked(launch) == []
+
+
+async def test_a_note_that_cannot_be_read_at_the_moment_is_read_at_the_next_look(cluster: Path):
+    launch = launch_of(cluster)
+    places = submit(launch, 2)
+    known, note = Known(launch), cluster / First.file
+    note.unlink()
+    note.mkdir()
+    await known.look(places)
+    assert not launch.at_rest and asked(launch) == []
+    note.rmdir()
+    First(TAG, NAMES, ("7_0", "7_1")).write(cluster)
+    await known.look(places)
+    assert [place.id for place in places] == ["7_0", "7_1"]
 
 
 async def test_it_is_read_also_while_the_hub_has_nothing_new(cluster: Path):
@@ -205,6 +223,23 @@ def test_the_worker_takes_the_address_as_soon_as_the_cluster_says_it(cluster: Pa
 
 
 @pytest.mark.usefixtures("at_once")
+def test_a_directory_that_cannot_be_read_for_a_moment_costs_no_worker(cluster: Path):
+    away = cluster.rename(cluster.with_name("away"))
+
+    def back() -> None:
+        away.rename(cluster)
+        connection(cluster).write(cluster)
+
+    assert awaiting.address(cluster, Clock({7: back})) == "tls://10.0.0.1:9"
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_directory_that_stays_away_is_named(tmp_path: Path):
+    with pytest.raises(awaiting.NoCluster, match=r"not begun yet.*cannot be read: No such file"):
+        awaiting.address(tmp_path / "none", Clock({}))
+
+
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize(
     ("then", "words", "looks"),
     [
@@ -225,10 +260,11 @@ def test_the_worker_does_not_hold_its_place_for_long(
     assert clock.looks == pytest.approx(looks, abs=1)
 
 
-def run_awaiting(cluster: Path, job: Path) -> subprocess.Popen[str]:
+def run_awaiting(cluster: Path, job: Path, **environment: str) -> subprocess.Popen[str]:
+    own = {"SHOPFLOOR_JOB_DIR": str(job), "SHOPFLOOR_INDEX": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", AWAITING, "json.tool", str(cluster)],
-        env={**os.environ, "SHOPFLOOR_JOB_DIR": str(job), "SHOPFLOOR_INDEX": "1"},
+        env={**os.environ, **own, **environment},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -242,12 +278,107 @@ def test_its_cause_goes_into_the_exit_record(cluster: Path, tmp_path: Path):
     assert cause == "the cluster ended before this worker could connect"
 
 
-def test_it_ends_at_once_when_it_is_told_to(cluster: Path, tmp_path: Path):
-    process = run_awaiting(cluster, tmp_path)
-    opened = Path(f"/proc/{process.pid}/cmdline")
-    wait_until(lambda: AWAITING in opened.read_text(), START, "it runs")
+def test_it_ends_at_once_when_it_is_told_to_and_leaves_nothing_on_the_node(
+    cluster: Path, tmp_path: Path
+):
+    temporary = tmp_path / "node"
+    temporary.mkdir()
+    process = run_awaiting(cluster, tmp_path, TMPDIR=str(temporary))
+    wait_until(lambda: list(temporary.glob("pymp-*/*")), START, "its server has a socket")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(5) == -signal.SIGTERM
+    assert process.wait(5) == 128 + signal.SIGTERM
+    assert list(temporary.iterdir()) == []
+
+
+# Begins the server as a worker does that waits, and says what came of it.
+PREPARED = """
+import json, multiprocessing, os, socket
+import dask
+from shopfloor_lab.clusters.awaiting import prepare_fork
+prepare_fork()
+print(json.dumps({
+    "seed": os.environ["PYTHONHASHSEED"],
+    "method": dask.config.get("distributed.worker.multiprocessing-method", "spawn"),
+}))
+"""
+
+
+def prepared(source: str = PREPARED, **environment: str) -> subprocess.CompletedProcess[str]:
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONHASHSEED"}
+    return subprocess.run(
+        [sys.executable, "-c", source],
+        env={**usual, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "configured", "seed"),
+    [
+        (None, None, "6640"),
+        ("42", None, "6640"),
+        ("0", "7", "6640"),
+        (None, "7", "7"),
+        ("42", "7", "42"),
+    ],
+)
+def test_its_seed_is_the_one_that_the_nanny_gives_a_worker_that_it_spawns(
+    environment: str | None, configured: str | None, seed: str
+):
+    """The same as in distributed.nanny, by whatever a kernel's environment and dask's configuration say."""
+    variables = {"PYTHONHASHSEED": environment} if environment else {}
+    if configured:
+        name = "DASK_DISTRIBUTED__NANNY__PRE_SPAWN_ENVIRON"
+        variables[name] = json.dumps({"PYTHONHASHSEED": configured})
+    assert json.loads(prepared(**variables).stdout)["seed"] == seed
+    from_dask = "import os, distributed.nanny as n; print(n.Nanny('tcp://127.0.0.1:9').env['PYTHONHASHSEED'])"
+    assert prepared(from_dask, **variables).stdout.strip() == seed
+
+
+def test_where_no_socket_can_be_made_the_worker_is_spawned_as_ever(tmp_path: Path):
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    done = prepared(TMPDIR=str(deep))
+    assert json.loads(done.stdout)["method"] == "spawn"
+    assert "spawned, not forked: AF_UNIX path too long" in done.stderr
+    assert json.loads(prepared().stdout)["method"] == "forkserver"
+
+
+# As Python 3.10.8 and before chose the server's address.
+OLDER = """
+from multiprocessing import connection, util
+util.abstract_sockets_supported = True
+connection.arbitrary_address = lambda family: (
+    "\\0listener-1-0" if util.abstract_sockets_supported else "listener"
+)
+"""
+
+
+def test_the_servers_socket_is_never_one_that_everybody_on_the_node_can_open(tmp_path: Path):
+    source = f"import os\nos.chdir({str(tmp_path)!r})\n{OLDER}{PREPARED}"
+    assert json.loads(prepared(source).stdout)["method"] == "forkserver"
+    assert [path.name for path in tmp_path.iterdir()] == ["listener"]
+
+
+DRAWS = """
+import os, numpy.random
+import shopfloor_lab.clusters.forked
+def draw():
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.write(writer, str(numpy.random.random()).encode())
+        os._exit(0)
+    os.wait()
+    return os.read(reader, 100)
+print(draw() != draw())
+"""
+
+
+def test_a_worker_that_is_started_again_draws_other_random_numbers():
+    assert prepared(DRAWS).stdout.strip() == "True"
 
 
 # The whole, on this machine

@@ -14,7 +14,9 @@ from shopfloor_jobs.directory import exit_record
 
 from .connection import First
 
-SHOWS_WITHIN = 20.0  # seconds for a job that Lab says nothing of; what the hub shows may be as old
+# Seconds for a job that Lab says nothing of: Slurm may take 30 for each of the two questions of a submission, and what
+# the hub shows may be 20 old.
+SHOWS_WITHIN = 80.0
 
 
 @dataclass
@@ -71,7 +73,11 @@ class Adopting:
 
     def told(self) -> tuple[dict[str, str], bool]:
         """The ids that Lab noted meanwhile, by name, and whether those that are still open come no more."""
-        first = First.read(self.directory)
+        try:
+            first = First.read(self.directory)
+        except OSError:
+            # Replaced at this moment, on a network file system.
+            return {}, self._clock() > self._until
         if first is None or first.refused:
             return {}, True
         ids = {place.name: id for place in self.open if (id := self._id(place, first))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -44,6 +45,9 @@ class Launch:
         self._adopting = Adopting(directory)
         if self._adopting.tag:
             self.tags[self._adopting.tag] = self._adopting.names
+            # Lab noted them; but who took the cluster for ended before it began has cleared that away.
+            with contextlib.suppress(OSError):
+                write_workers(directory, self.tags)
         self._command: Command | None = None
         self._gathered: list[Place] = []
         self._on_their_way: set[str] = set()
