@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,5 +74,6 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
         ],
     )
     session.start_soon()
+    atexit.register(clusters.end_with_lab)
     server.io_loop.call_later(SHARE_AFTER, sharing.begin)
     server.io_loop.call_later(IDLE_AFTER, idle.begin)

@@ -85,6 +85,15 @@ class Local:
         """End every job, whoever owns it, and return when nothing is left."""
         await self._end(lambda entry: True)
 
+    def end_before_exit(self, seconds: float) -> None:
+        """As :meth:`stop_all` for a process that is about to end: without loop and threads, and for so long at most."""
+        deadline = time.monotonic() + seconds
+        for entry in self._settle():
+            if entry.alive:
+                processes.signal_runner(entry.pid or 0, entry.ticks or 0, signals.SIGTERM)
+        while any(entry.alive for entry in self._settle()) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+
     async def signal(self, owner: str, ids: Sequence[str], signal: int) -> None:
         """See the protocol; raises SchedulerError for signals that the runner does not pass on."""
         check_signal(signal)

@@ -67,7 +67,8 @@ class Plan(_Stored):
     controller; ``created`` is in seconds since the epoch. ``software`` is what it runs in: the ``kernel``'s name and
     ``label``, and the ``env`` that every job of the cluster gets beside what is passed on. ``idle`` is the rule by
     which it ends, see :class:`shopfloor_jobs.idle.Rule`; ``lasts`` how many seconds it may last, where that was asked,
-    and ``most`` the site's number of workers. ``beside_lab``: it is no job of its own, see beside.py.
+    and ``most`` the site's number of workers. ``beside_lab``: it is no job of its own, see beside.py, but part
+    of the job with the tag ``lab``, which is empty for a Lab server that is none.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Plan(_Stored):
     lasts: int | None = None
     most: int = 128
     beside_lab: bool = False
+    lab: str = ""
 
     file = PLAN
 

@@ -56,6 +56,7 @@ log = logging.getLogger("shopfloor.clusters")
 FRESH = 2.0  # seconds for which one look at the scheduler serves
 STOPPING = 5.0  # seconds that stopping is waited for before it is answered
 ACCESS_WITHIN = 5.0  # seconds that the hub may take to say what a cluster asks it with
+ENDS_WITHIN = 10.0  # seconds that what runs beside Lab is waited for when Lab ends
 PAGES_OPEN = 15.0  # seconds that a cluster may take to open its plots: its node may be busy
 
 
@@ -82,6 +83,7 @@ class Clusters:
         self.news = News(self.list, home)
         self._remote = Remote()
         self._views: tuple[Mapping[str, Any], View, View] | None = None
+        self._tag = environment.get("SHOPFLOOR_TAG", "")
         self._beside = View(beside_lab(home))
         self._last: dict[str, str] = {}
         self._no_room: dict[str, str] = {}
@@ -306,12 +308,24 @@ class Clusters:
         last = self._last.get(files.id)
         try:
             offer = await self.offer()
+            if self._is_elsewhere(files.plan):
+                # What runs in another Lab server's job only that one sees: here, whether that job still lives.
+                gone = await self._hubs_view(offer).is_gone(offer.person, files.plan.lab, max_age)
+                return state.Sight(last=last, gone=gone)
             view = self._beside if files.plan.beside_lab else self._hubs_view(offer)
             seen = await view.job(offer.person, files.id, max_age)
             gone = await view.is_gone(offer.person, files.id)
         except (SchedulerError, NoOffer) as error:
             return state.Sight(last=last, silence=str(error))
         return state.Sight(last=last, seen=seen, gone=gone)
+
+    def _is_elsewhere(self, plan: Plan) -> bool:
+        """Whether its scheduler runs beside another Lab server of this person's."""
+        return plan.beside_lab and plan.lab not in ("", self._tag)
+
+    def end_with_lab(self) -> None:
+        """End what runs beside this server, which ends: nobody else tells it, and it takes its workers along."""
+        self._beside.scheduler.end_before_exit(ENDS_WITHIN)
 
     async def _answer(self, files: state.Files) -> dict[str, Any] | None:
         if files.ended or files.connection is None:

@@ -80,6 +80,7 @@ class Planner:
             idle=offer.clusters.idle.to_json(),
             most=offer.clusters.workers,
             beside_lab=offer.clusters.beside_lab,
+            lab=self.of_lab.get("SHOPFLOOR_TAG", "") if offer.clusters.beside_lab else "",
         )
         job = Job(
             tag=new_tag(KIND),
