@@ -19,6 +19,9 @@ from .form import editable_values
 from .offers import Known
 
 SOON = 30.0  # seconds that still count as now; Slurm's own scheduler looks about that often
+RECENT = (
+    60.0  # seconds that what is known of free hardware may be old for a start that waits for nobody
+)
 TRIED = 2  # alternatives that are asked for
 
 
@@ -70,8 +73,8 @@ class Outlook:
         }
 
     async def room_now(self, request: Request) -> dict[str, Any]:
-        """``room`` alone, from what is known already."""
-        machine = (await self.known_since(0.0)).description
+        """``room`` alone, from what is known: whoever asks starts at once, so that it must not be of last night."""
+        machine = (await self.known_since(time.time() - RECENT)).description
         return {"room": room(machine, request) if machine.nodes else None}
 
     def _rooms(self, machine: Description) -> dict[str, str]:

@@ -103,7 +103,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a record, or None where there is none yet."""
     try:
         data = json.loads(path.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError):  # or it is being written, or was cut off
         return None
     return data if isinstance(data, dict) else None
 

@@ -195,3 +195,15 @@ async def test_a_refusal_is_kept_and_silence_is_not(error: Exception, refused: s
     assert (found.refused, found.trouble) == (refused, trouble)
     await estimates.get("alice", GPU)
     assert estimates.scheduler.asked == (1 if refused else 2)
+
+
+async def test_whether_there_is_room_is_not_told_from_what_was_known_last_night():
+    moments: list[float] = []
+
+    async def noted(moment: float) -> Known:
+        moments.append(moment)
+        return await known(moment)
+
+    outlook = Outlook(OFFER, Accounts(), Estimates(Answers()), noted)
+    assert (await outlook.room_now(GPU))["room"] == 0
+    assert time.time() - 120 < moments[0] < time.time()

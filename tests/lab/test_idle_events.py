@@ -27,7 +27,7 @@ class Lab:
     """A server's clusters as a test says, and what its pages are told by jupyter_server's own events."""
 
     def __init__(self, pause: float = 60):
-        self.clusters: list[dict[str, Any]] | OSError = []
+        self.clusters: list[dict[str, Any]] | Exception = []
         self.told: list[Any] = []
         events = EventLogger()
         events.register_event_schema(SCHEMA)
@@ -46,7 +46,7 @@ class Lab:
         return pause
 
     async def _look(self) -> list[dict[str, Any]]:
-        if isinstance(self.clusters, OSError):
+        if isinstance(self.clusters, Exception):
             raise self.clusters
         return self.clusters
 
@@ -96,3 +96,13 @@ async def test_it_goes_on_by_itself():
     lab.clusters = [cluster(after=0.1)]
     lab.events.begin()
     await async_wait_until(lambda: len(lab.told) >= 2, 10, "it was told twice")
+
+
+async def test_it_goes_on_whatever_a_cluster_answered():
+    lab = Lab(pause=0.01)
+    lab.clusters = RuntimeError("what a controller raised")
+    lab.events.begin()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    lab.clusters = [cluster(after=0.1)]
+    await async_wait_until(lambda: lab.told, 10, "it was told")

@@ -61,7 +61,6 @@ class IdleEvents:
     def begin(self) -> None:
         """Look from now on, as long as the server runs."""
         self._running = asyncio.create_task(self._run())
-        self._running.add_done_callback(self._report)
 
     async def look(self) -> float:
         """Look and tell; returns the seconds until the next look."""
@@ -79,12 +78,12 @@ class IdleEvents:
 
     async def _run(self) -> None:
         while True:
-            pause = await self.look()
+            try:
+                pause = await self.look()
+            except Exception:  # noqa: BLE001 - whatever a cluster answered: the next look tells of the others
+                self._log.exception("A look for idle clusters failed")
+                pause = self._pause
             await asyncio.sleep(pause)
-
-    def _report(self, running: asyncio.Task[None]) -> None:
-        if not running.cancelled() and (error := running.exception()):
-            self._log.error("Pages are not told of idle clusters any more", exc_info=error)
 
 
 def warned(clusters: Sequence[Cluster]) -> list[Cluster]:
