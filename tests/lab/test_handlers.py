@@ -20,34 +20,12 @@ from tests.jobs.waiting import wait_until
 
 from .cluster_parts import START, Person
 from .lab_server import HUB_TOKEN, LabServer, OfferingHub
+from .routes import ROUTES
 
-ROUTES = [
-    ("GET", "offer"),
-    ("GET", "clusters"),
-    ("GET", "clusters/events"),
-    ("POST", "clusters"),
-    ("PATCH", "clusters/shopfloor-cluster-0123456789abcdef"),
-    ("DELETE", "clusters/shopfloor-cluster-0123456789abcdef"),
-    ("GET", "clusters/shopfloor-cluster-0123456789abcdef/cell"),
-    ("GET", "clusters/shopfloor-cluster-0123456789abcdef/plots"),
-    ("POST", "clusters/shopfloor-cluster-0123456789abcdef/plots"),
-    ("GET", "kernels"),
-    ("GET", "kernels/python3"),
-    ("GET", "form"),
-    ("POST", "form/outlook"),
-    ("POST", "form/script"),
-    ("PUT", "form/presets/mine"),
-    ("DELETE", "form/presets/mine"),
-    ("GET", "examples"),
-    ("POST", "examples"),
-    ("GET", "troubles"),
-    ("GET", "session"),
-    ("POST", "session/keep"),
-]
 CLUSTER_KEYS = {
     *("id", "name", "state", "reason", "cause", "detail", "node", "started", "ends", "workers"),
     *("memory", "memory_limit", "tasks", "request", "job_id", "log", "idle", "lasts", "kernel"),
-    *("software", "figures", "spent", "troubles"),
+    *("software", "figures", "spent", "troubles", "expected", "place"),
 }
 
 
