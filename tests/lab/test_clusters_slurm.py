@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from shopfloor_lab.clusters.connection import SCRATCH, Connection
 
 from tests.cluster.cluster import Cluster
 from tests.jobs.waiting import wait_until
@@ -19,23 +20,55 @@ from tests.jobs.waiting import wait_until
 pytestmark = pytest.mark.slurm
 
 STEPS = (Path(__file__).parent / "slurm_steps.py").read_text()
-# What a neighbour on the worker's own node gets to hear of each address, in the clear and through TLS.
-KNOCK = """
-import json, socket, ssl, sys
-heard = {}
-for address in json.loads(sys.argv[1]):
-    for kind in ("clear", "tls"):
-        try:
-            with socket.create_connection(tuple(address), timeout=5) as door:
-                if kind == "tls":
-                    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-                    door = context.wrap_socket(door)
-                door.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
-                heard[f"{kind} {address}"] = door.recv(4096).decode(errors="replace")
-        except (ssl.SSLError, ConnectionResetError):
-            heard[f"{kind} {address}"] = ""
-print(json.dumps(heard))
+# What a neighbour on the workers' node tries: every door, at its address and at his own node's localhost, in the clear,
+# through TLS, and with a certificate that he made; dask's client; every file and every folder.
+NEIGHBOUR = """
+import json, os, pathlib, socket, ssl, sys, tempfile
+from distributed import Client
+from distributed.security import Security
+
+asked = json.loads(sys.argv[1])
+own = Security.temporary()
+pem = pathlib.Path(tempfile.mkdtemp()) / "own.pem"
+pem.write_text(own.tls_client_key + own.tls_client_cert)
+
+def dressed(door, kind):
+    if kind == "clear":
+        return door
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if kind == "own":
+        context.load_cert_chain(pem)
+    return context.wrap_socket(door)
+
+def knock(host, port, kind):
+    try:
+        with socket.create_connection((host, port), timeout=5) as plain:
+            door = dressed(plain, kind)
+            door.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+            return door.recv(4096).decode(errors="replace")
+    except OSError:
+        return ""
+
+def works(action):
+    try:
+        action()
+    except OSError:
+        return False
+    return True
+
+heard = {
+    f"{kind} {at}:{port}": knock(at, port, kind)
+    for host, port in asked["addresses"]
+    for at in (host, "127.0.0.1")
+    for kind in ("clear", "tls", "own")
+}
+print(json.dumps({
+    "heard": heard,
+    "read": [path for path in asked["files"] if works(lambda: open(path, "rb").read(1))],
+    "listed": [path for path in asked["folders"] if works(lambda: os.listdir(path))],
+    "dask": works(lambda: Client(asked["scheduler"], security=own, timeout=5)),
+}))
 """
 
 # A plain script, on a node that has neither controller nor workers: two GPUs more than there are.
@@ -162,16 +195,22 @@ def test_a_neighbour_on_the_workers_node_hears_nothing_and_reads_nothing(
     nodes = {slurm_cluster.address(name) for name in ("cpu01", "gpu01")}
     assert len(addresses) == 6 and {host for host, _ in addresses} == nodes
     assert tuple(plots["address"]) in addresses
-    where = ["srun", "-p", "gpu", "-w", "gpu01", "--mem=500M", f"{software}/bin/python", "-"]
-    done = slurm_cluster.run([*where, json.dumps(addresses)], "bob", text=KNOCK, timeout=120)
-    assert done.returncode == 0, done.stderr
-    heard = json.loads(done.stdout)
-    assert len(heard) == 12 and set(heard.values()) == {""}
     jobs = Path("~alice").expanduser() / ".local/share/shopfloor/jobs"
-    for name in ("connection.json", "tls/client.key"):
-        path = jobs / cluster["id"] / name
-        assert path.exists()
-        assert slurm_cluster.run(["cat", str(path)], "bob").returncode != 0
+    inside = sorted(jobs.rglob("*"))
+    names = {path.name for path in inside}
+    assert {"connection.json", "client.key", "worker.key", SCRATCH, "request.json"} <= names
+    question = {
+        "addresses": addresses,
+        "files": [str(path) for path in inside if path.is_file()],
+        "folders": [str(jobs), *(str(path) for path in inside if path.is_dir())],
+        "scheduler": Connection.read(jobs / cluster["id"]).address,
+    }
+    where = ["srun", "-p", "gpu", "-w", "gpu01", "--mem=500M", f"{software}/bin/python", "-"]
+    done = slurm_cluster.run([*where, json.dumps(question)], "bob", text=NEIGHBOUR, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found["heard"]) == 36 and set(found["heard"].values()) == {""}
+    assert (found["read"], found["listed"], found["dask"]) == ([], [], False)
 
 
 def test_workers_that_wait_say_why_and_leave_the_queue_when_the_cluster_ends(
