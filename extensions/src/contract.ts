@@ -156,6 +156,9 @@ export interface Cluster {
   cause: string | null;
   /** The scheduler's own text. */
   detail: string | null;
+  /** While it waits, when it is expected to start, in epoch seconds, and its place in the queue. */
+  expected: number | null;
+  place: number | null;
   node: string | null;
   started: number | null;
   ends: number | null;

@@ -14,6 +14,7 @@ import { Scale } from './scale.tsx';
 import { Troubles } from './troubles.tsx';
 import {
   canRetry,
+  queueLine,
   stateLine,
   timeLeft,
   type Words,
@@ -37,6 +38,9 @@ export function ClusterRow(props: RowProps): React.ReactElement {
   const stopping = clusters.isStopping(cluster.id);
   const refusal = clusters.refusal(cluster.id);
   const left = timeLeft(cluster, clusters.now, trans);
+  const queue = queueLine(cluster, trans, time =>
+    showClock(time, clusters.now)
+  );
   const stale = clusters.problem !== null;
   return (
     <li
@@ -63,7 +67,9 @@ export function ClusterRow(props: RowProps): React.ReactElement {
         data-testid="shopfloor-state"
         title={cluster.detail ?? undefined}
       >
-        {stopping && !ended ? trans.__('Stopping…') : stateLine(cluster, trans)}
+        {stopping && !ended
+          ? trans.__('Stopping…')
+          : [stateLine(cluster, trans), queue].filter(Boolean).join(' · ')}
       </div>
       <div role="alert" className="shopfloor-Problem shopfloor-Row-refusal">
         {refusal}

@@ -15,7 +15,13 @@ import {
   type SharedItem,
   type SharedView
 } from './sharing.ts';
-import { stateLine, timeLeft, type Words, workersLine } from './words.ts';
+import {
+  queueLine,
+  stateLine,
+  timeLeft,
+  type Words,
+  workersLine
+} from './words.ts';
 
 const WIDTH = 200;
 const HEIGHT = 36;
@@ -104,7 +110,9 @@ function Seen(props: { seen: SharedView; trans: Words }): React.ReactElement {
   return (
     <>
       <div data-testid="shopfloor-shared-state">
-        {[stateLine(cluster, trans), left].filter(Boolean).join(' · ')}
+        {[stateLine(cluster, trans), queueLine(cluster, trans, clock), left]
+          .filter(Boolean)
+          .join(' · ')}
       </div>
       {age && <div className="shopfloor-Problem">{age}</div>}
       {cluster.state !== 'ended' && (

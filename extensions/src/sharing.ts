@@ -46,6 +46,8 @@ export interface SharedView {
     | 'state'
     | 'reason'
     | 'cause'
+    | 'expected'
+    | 'place'
     | 'node'
     | 'started'
     | 'ends'

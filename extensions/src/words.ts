@@ -71,6 +71,28 @@ export function stateLine(cluster: Cluster, trans: Words): string {
     : word;
 }
 
+/** A waiting cluster's place and expected start: `place 3 · expected 14:05`; empty where neither is known. */
+export function queueLine(
+  cluster: Queued,
+  trans: Words,
+  clock: (time: number) => string
+): string {
+  return queueParts(cluster, trans, clock).join(' · ');
+}
+
+type Queued = Pick<Worker, 'place' | 'expected'>;
+
+function queueParts(
+  { place, expected }: Queued,
+  trans: Words,
+  clock: (time: number) => string
+): string[] {
+  return [
+    ...(place === null ? [] : [trans.__('place %1', place)]),
+    ...(expected === null ? [] : [trans.__('expected %1', clock(expected))])
+  ];
+}
+
 /** That a cluster has ended, and why where that is known. */
 export function endedLine(cluster: Cluster, trans: Words): string {
   return cluster.cause
@@ -207,12 +229,7 @@ export function workerLine(
   if (worker.since !== null) {
     parts.push(trans.__('since %1', clock(worker.since)));
   }
-  if (worker.place !== null) {
-    parts.push(trans.__('place %1', worker.place));
-  }
-  if (worker.expected !== null) {
-    parts.push(trans.__('expected %1', clock(worker.expected)));
-  }
+  parts.push(...queueParts(worker, trans, clock));
   if (worker.exit !== null) {
     parts.push(trans.__('exit code %1', worker.exit));
   }

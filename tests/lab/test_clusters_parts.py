@@ -65,6 +65,15 @@ ANSWER = {
 WAITS = seen(State.PENDING, reason="what it needs is in use")
 
 
+def test_a_cluster_that_waits_says_its_place_and_when_it_is_expected():
+    waits = seen(State.PENDING, reason="others are before it", expected=NOW + 600, place=3)
+    cluster = state.describe(files(), None, state.Sight(seen=waits), NOW)
+    assert (cluster["place"], cluster["expected"]) == (3, NOW + 600)
+    runs = seen(State.RUNNING, expected=NOW, place=1)
+    cluster = state.describe(files(), None, state.Sight(seen=runs), NOW)
+    assert (cluster["place"], cluster["expected"]) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("found", "answer", "sight", "shown"),
     [

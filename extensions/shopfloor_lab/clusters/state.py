@@ -78,6 +78,7 @@ def describe(
     ended, connection = state == State.ENDED.value, files.connection
     answer = answer if answer and not ended else _nothing(files.plan, ended)
     started = files.start.get("started") or (seen.started if seen else None)
+    queued = seen if state == State.PENDING.value else None
     return {
         "id": files.id,
         "name": files.plan.name,
@@ -85,6 +86,8 @@ def describe(
         "reason": reason or None,
         "cause": cause or None,
         "detail": (seen.detail if seen else "") or None,
+        "expected": queued.expected if queued else None,
+        "place": queued.place if queued else None,
         "node": files.start.get("host") or (seen.node if seen else "") or None,
         "started": started,
         "ends": files.start.get("ends") or (seen.ends if seen else None),

@@ -175,6 +175,8 @@ export function makeCluster(changes: Partial<Cluster> = {}): Cluster {
     reason: null,
     cause: null,
     detail: null,
+    expected: null,
+    place: null,
     node: 'cpu01',
     started: 1000,
     ends: 8200,

@@ -9,6 +9,7 @@ import {
   idleLine,
   lossOnStop,
   newsLine,
+  queueLine,
   readRange,
   stateLine,
   tasksLine,
@@ -40,6 +41,14 @@ test('a running cluster says where, a waiting one why, an ended one the cause', 
   );
   assert.equal(line({ state: 'submitted', node: null }), 'Asked');
   assert.equal(line({ state: 'ended' }), 'Ended');
+});
+
+test('a waiting cluster says its place and when it is expected, where these are known', () => {
+  const line = (changes: object) =>
+    queueLine(makeCluster(changes), english, time => `${time} h`);
+  assert.equal(line({}), '');
+  assert.equal(line({ place: 3 }), 'place 3');
+  assert.equal(line({ place: 3, expected: 14 }), 'place 3 · expected 14 h');
 });
 
 test('a cluster says that it ends for want of work once it is warned, and not when it has ended', () => {
