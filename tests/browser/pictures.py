@@ -13,8 +13,11 @@ SMALL = {"width": 390, "height": 844}
 DOCS = {"width": 900, "height": 640}
 
 
-def picture(page: Page, name: str) -> None:
-    """Leave ``NAME-light.png``, ``NAME-dark.png`` and ``NAME-small.png`` in the results, and the first in docs."""
+def picture(page: Page, name: str, whole: bool = False) -> None:
+    """Leave ``NAME-light.png``, ``NAME-dark.png`` and ``NAME-small.png`` in the results, and the first in docs.
+
+    ``whole`` is for a page that is longer than the window.
+    """
     for kind, size, scheme in (
         ("small", SMALL, "light"),
         ("dark", DOCS, "dark"),
@@ -22,7 +25,7 @@ def picture(page: Page, name: str) -> None:
     ):
         page.set_viewport_size(size)
         page.emulate_media(color_scheme=scheme)
-        page.screenshot(path=RESULTS / f"{name}-{kind}.png")
+        page.screenshot(path=RESULTS / f"{name}-{kind}.png", full_page=whole)
     page.set_viewport_size(SIZE)
     if os.environ.get("SHOPFLOOR_SCREENSHOT"):
         shutil.copyfile(RESULTS / f"{name}-light.png", ROOT / "docs" / f"{name}.png")

@@ -82,6 +82,7 @@ def test_cancelled_from_outside(slurm_hub: Case, page: Page):
     slurm_hub.cluster.run(["scancel", job], check=True)
     own_page(page, slurm_hub, r"^Cancelled at \d\d:\d\d outside Shopfloor\.$")
     expect(page.get_by_text("Your saved files are safe.")).to_be_visible()
+    picture(page, "ended-outside")
     home_says(page, slurm_hub, "outside Shopfloor")
 
 
@@ -93,6 +94,7 @@ def test_a_lost_node(slurm_hub: Case, page: Page):
     slurm_hub.cluster.run(down, check=True)
     own_page(page, slurm_hub, rf"^{node} stopped answering at \d\d:\d\d\.$")
     expect(page.get_by_text("What was only in the memory of a notebook is gone.")).to_be_visible()
+    picture(page, "ended-node")
     resume = ["scontrol", "update", f"NodeName={node}", "State=RESUME"]
     slurm_hub.cluster.run(resume)
 
@@ -103,6 +105,7 @@ def test_the_time_limit(slurm_hub: Case, page: Page):
     wait_until(lambda: slurm_hub.hub.server(PERSON) is None, 180, "the limit ended it", pause=1)
     own_page(page, slurm_hub, r"^Ended at its time limit of 1 min, at \d\d:\d\d\.$")
     expect(page.get_by_role("button", name="Start again with 2 min")).to_be_visible()
+    picture(page, "ended-limit")
 
 
 @pytest.fixture
@@ -121,6 +124,7 @@ def test_a_submission_that_slurm_refuses(slurm_hub: Case, page: Page, cpu_nodes_
     home_says(page, slurm_hub, r"Not started at \d\d:\d\d\. Project: Invalid account")
     row = page.get_by_role("region", name="Ended today").get_by_role("listitem").first
     expect(row).to_contain_text("ask your administrator to add you to one in Slurm")
+    picture(page, "ended-refused")
 
 
 def test_broken_software_shows_its_last_lines_without_secrets(slurm_cluster: Any, software: Path):
@@ -136,6 +140,7 @@ def test_broken_software_shows_its_last_lines_without_secrets(slurm_cluster: Any
             log = page.locator(".sf-details pre")
             expect(log).to_contain_text("No module named 'no_such_module'")
             expect(log).to_contain_text("JUPYTERHUB_API_TOKEN=…")
+            picture(page, "ended-software")
             with page.expect_download() as download:
                 page.get_by_role("link", name="Download").click()
             assert re.fullmatch(

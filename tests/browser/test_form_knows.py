@@ -10,8 +10,9 @@ from playwright.sync_api import Page, expect
 
 from tests.cases import Case
 
-from .chromium import RESULTS, window
+from .chromium import window
 from .hub_pages import HubPages
+from .pictures import picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.slurm]
 
@@ -38,8 +39,7 @@ def test_a_free_machine_is_told_with_cost_and_starts_now(slurm_hub: Case, page: 
     expect(page.get_by_text("Project vision: 200 of 200 GPU-hours left")).to_be_visible()
     expect(page.get_by_text(re.compile(r"Free now: .*A100 4 of 4, L40 2 of 2"))).to_be_visible()
     expect(page.get_by_text(re.compile("^[1-9] free now$")).first).to_be_visible()
-    RESULTS.mkdir(exist_ok=True)
-    page.screenshot(path=RESULTS / "form-free.png", full_page=True)
+    picture(page, "form", whole=True)
 
 
 def test_what_is_busy_says_when_and_one_click_takes_what_is_free(
@@ -49,8 +49,10 @@ def test_what_is_busy_says_when_and_one_click_takes_what_is_free(
     form(page, slurm_hub, "?gpus=1&gpu_type=a100&cpus=2&memory=1+GB&partition=gpu")
     outlook = page.locator("#outlook")
     expect(outlook).to_contain_text(re.compile(r"Starts about \d\d:\d\d, as things stand\."))
-    page.screenshot(path=RESULTS / "form-busy.png", full_page=True)
-    page.get_by_role("button", name=re.compile("L40.* is free now: take that")).click()
+    take = page.get_by_role("button", name=re.compile("L40.* is free now: take that"))
+    expect(take).to_be_visible()
+    picture(page, "form-busy", whole=True)
+    take.click()
     expect(page.locator("#field-gpu_type")).to_have_value("l40")
     expect(outlook).to_contain_text("Starts now.")
 

@@ -97,6 +97,7 @@ def test_cancel_while_it_waits(slurm_hub: Case, page: Page, hold_gpus):
     ended = page.get_by_role("region", name="Ended today")
     expect(ended.get_by_role("listitem").first).to_contain_text("You cancelled it at")
     assert her_jobs(slurm_hub) == []
+    picture(page, "cancelled")
 
 
 def test_change_asks_again_and_nothing_runs_twice(slurm_hub: Case, page: Page, hold_gpus):
