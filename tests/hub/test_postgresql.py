@@ -113,7 +113,7 @@ def test_a_database_that_is_away_while_a_server_starts_costs_nobody_the_start(
 ):
     hub = case.hub
     hub.add_user("alice")
-    hub.start_server("alice")
+    hub.click("alice")  # not waited for: it is soon ready
     [job] = wait_until(case.jobs, 20, "its job is there")
     with stopped(command_of(case, "alice", job.tag)):
         postgres.stop()
