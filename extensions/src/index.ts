@@ -15,11 +15,13 @@ import {
 } from '@jupyterlab/apputils';
 import { PathExt } from '@jupyterlab/coreutils';
 import { ILauncher } from '@jupyterlab/launcher';
-import { INotebookTracker } from '@jupyterlab/notebook';
+import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { Api } from './api.ts';
+import { connectNewNotebooks, PLUGIN } from './autoConnect.ts';
 import { Clusters } from './clusters.ts';
 import { CATEGORY, NO_ARGUMENTS, PALETTE_ARGUMENTS } from './commands.ts';
 import type { Cluster, Start } from './contract.ts';
@@ -44,12 +46,18 @@ const CommandIDs = {
 };
 
 const jobs: JupyterFrontEndPlugin<void> = {
-  id: 'shopfloor-lab:jobs',
+  id: PLUGIN,
   description:
     'The panel in which Dask clusters are started, watched and used.',
   autoStart: true,
   requires: [INotebookTracker, IRenderMimeRegistry],
-  optional: [ICommandPalette, ILayoutRestorer, ITranslator, IThemeManager],
+  optional: [
+    ICommandPalette,
+    ILayoutRestorer,
+    ITranslator,
+    IThemeManager,
+    ISettingRegistry
+  ],
   activate: (
     app: JupyterFrontEnd,
     tracker: INotebookTracker,
@@ -57,7 +65,8 @@ const jobs: JupyterFrontEndPlugin<void> = {
     palette: ICommandPalette | null,
     restorer: ILayoutRestorer | null,
     maybeTranslator: ITranslator | null,
-    themes: IThemeManager | null
+    themes: IThemeManager | null,
+    registry: ISettingRegistry | null
   ) => {
     const translator = maybeTranslator ?? nullTranslator;
     const trans = translator.load('shopfloor_lab');
@@ -209,6 +218,17 @@ const jobs: JupyterFrontEndPlugin<void> = {
         command,
         category: CATEGORY,
         args: { isPalette: true }
+      });
+    }
+    if (registry) {
+      void connectNewNotebooks({
+        ...{ clusters, notebooks, registry, commands, palette, trans },
+        connect: (cluster: Cluster, notebook: NotebookPanel) =>
+          orNotify(async () => {
+            const kernel = notebook.sessionContext.session?.kernel?.name;
+            const source = await api.cell(cluster.id, kernel);
+            await insertAndRun(notebook, source, translator);
+          })
       });
     }
   }

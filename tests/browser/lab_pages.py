@@ -74,16 +74,20 @@ class Lab:
         expect(idle).to_be_visible()
         return Notebook(self.page, panel)
 
-    def in_the_dark(self) -> None:
-        """In the dark theme, through the palette."""
+    def command(self, label: str) -> None:
+        """Carry out a command through the palette."""
         page = self.page
         page.evaluate("() => document.activeElement?.blur()")
         page.keyboard.press("Control+Shift+c")
         page.get_by_role("textbox", name="Command Palette Section").or_(
             page.locator(".lm-CommandPalette-input")
-        ).first.fill("JupyterLab Dark")
-        dark = page.locator(".lm-CommandPalette-item", has_text=re.compile("JupyterLab Dark$"))
-        dark.first.click()
+        ).first.fill(label)
+        shown = page.locator(".lm-CommandPalette-item", has_text=re.compile(f"{label}$"))
+        shown.first.click()
+
+    def in_the_dark(self) -> None:
+        page = self.page
+        self.command("JupyterLab Dark")
         expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
         expect(page.locator("#jupyterlab-splash")).to_have_count(0)
 

@@ -1,0 +1,43 @@
+"""New notebooks begin connected to the cluster that runs, where the person chose that in the palette; in Chromium."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.cases import Case
+
+from .chromium import RESULTS
+from .lab_pages import Lab
+from .lab_visit import start_cluster, visit
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+CHOICE = "Connect New Notebooks to the Running Dask Cluster"
+CONNECTED = "Cluster flights: 1 workers"
+
+
+def test_a_new_notebook_is_connected_once_that_is_chosen_and_a_written_one_never(local_hub: Case):
+    with visit(local_hub, "auto-connect", "bob") as lab:
+        page = lab.page
+        start_cluster(lab)
+        plain = lab.new_notebook()
+        assert plain.run_cell("print(6 * 6)") == "36"
+        expect(plain.panel.get_by_text("shopfloor_lab")).to_have_count(0)
+
+        lab.command(CHOICE)
+        lab.command("New Launcher")
+        new = lab.new_notebook()
+        expect(new.panel.get_by_text(CONNECTED)).to_be_visible()
+        new.begin_cell("print('answer', client.submit(pow, 6, 2).result())")
+        new.wait_printed("answer 36")
+        page.screenshot(path=RESULTS / "auto-connect.png")
+
+        # The choice is the person's, not the page's, and what somebody wrote into is left as it is.
+        page.reload()
+        lab = Lab(page, "Untitled")
+        lab.command("New Launcher")
+        again = lab.new_notebook()
+        expect(again.panel.get_by_text(CONNECTED)).to_be_visible()
+        expect(page.locator(".jp-NotebookPanel").get_by_text("print(6 * 6)")).to_have_count(1)
+        lab.jobs().stop_cluster()
