@@ -43,6 +43,8 @@ export interface AutoConnect {
   /** Puts the connecting cell into a notebook and runs it. */
   connect: (cluster: Cluster, panel: NotebookPanel) => Promise<void>;
   registry: ISettingRegistry;
+  /** When Lab has opened again what was open before, of which nothing is new. */
+  restored: Promise<void>;
   commands: CommandRegistry;
   palette: ICommandPalette | null;
   trans: Words;
@@ -50,8 +52,8 @@ export interface AutoConnect {
 
 /** Keeps the setting, offers it in the palette, and follows it for every notebook that is opened. */
 export async function connectNewNotebooks(parts: AutoConnect): Promise<void> {
-  const { registry, commands, notebooks, palette, trans } = parts;
-  const settings = await registry.load(PLUGIN);
+  const { registry, restored, commands, notebooks, palette, trans } = parts;
+  const [settings] = await Promise.all([registry.load(PLUGIN), restored]);
   const isOn = () => settings.get(SETTING).composite === true;
   settings.changed.connect(() => commands.notifyCommandChanged(COMMAND));
   commands.addCommand(COMMAND, {

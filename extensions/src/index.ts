@@ -223,6 +223,7 @@ const jobs: JupyterFrontEndPlugin<void> = {
     if (registry) {
       void connectNewNotebooks({
         ...{ clusters, notebooks, registry, commands, palette, trans },
+        restored: app.restored,
         connect: (cluster: Cluster, notebook: NotebookPanel) =>
           orNotify(async () => {
             const kernel = notebook.sessionContext.session?.kernel?.name;

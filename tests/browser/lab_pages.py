@@ -77,12 +77,12 @@ class Lab:
     def command(self, label: str) -> None:
         """Carry out a command through the palette."""
         page = self.page
-        page.evaluate("() => document.activeElement?.blur()")
-        page.keyboard.press("Control+Shift+c")
+        page.get_by_role("menuitem", name="View", exact=True).click()
+        page.get_by_role("menuitem", name="Activate Command Palette").click()
         page.get_by_role("textbox", name="Command Palette Section").or_(
             page.locator(".lm-CommandPalette-input")
         ).first.fill(label)
-        shown = page.locator(".lm-CommandPalette-item", has_text=re.compile(f"{label}$"))
+        shown = page.locator(".lm-CommandPalette-itemLabel", has_text=re.compile(f"{label}$"))
         shown.first.click()
 
     def in_the_dark(self) -> None:

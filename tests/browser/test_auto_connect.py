@@ -17,12 +17,14 @@ CHOICE = "Connect New Notebooks to the Running Dask Cluster"
 CONNECTED = "Cluster flights: 1 workers"
 
 
-def test_a_new_notebook_is_connected_once_that_is_chosen_and_a_written_one_never(local_hub: Case):
+def test_a_new_notebook_is_connected_once_that_is_chosen_and_one_that_was_open_never(
+    local_hub: Case,
+):
     with visit(local_hub, "auto-connect", "bob") as lab:
         page = lab.page
         start_cluster(lab)
         plain = lab.new_notebook()
-        assert plain.run_cell("print(6 * 6)") == "36"
+        assert plain.run_cell("print(6 * 6)").strip() == "36"
         expect(plain.panel.get_by_text("shopfloor_lab")).to_have_count(0)
 
         lab.command(CHOICE)
@@ -33,11 +35,15 @@ def test_a_new_notebook_is_connected_once_that_is_chosen_and_a_written_one_never
         new.wait_printed("answer 36")
         page.screenshot(path=RESULTS / "auto-connect.png")
 
-        # The choice is the person's, not the page's, and what somebody wrote into is left as it is.
+        # The choice is the person's, not the page's; what Lab opens again is not new.
         page.reload()
         lab = Lab(page, "Untitled")
         lab.command("New Launcher")
         again = lab.new_notebook()
         expect(again.panel.get_by_text(CONNECTED)).to_be_visible()
-        expect(page.locator(".jp-NotebookPanel").get_by_text("print(6 * 6)")).to_have_count(1)
+        for tab in ("Untitled.ipynb", "Untitled1.ipynb"):
+            page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab", has_text=tab).click()
+            shown = page.locator(".jp-NotebookPanel:visible")
+            expect(shown.locator(".jp-CodeCell")).to_have_count(1)
+            expect(shown.get_by_text(CONNECTED)).to_have_count(0)
         lab.jobs().stop_cluster()

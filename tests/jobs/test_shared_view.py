@@ -31,6 +31,8 @@ VIEW = {
     "state": "running",
     "reason": None,
     "cause": None,
+    "expected": None,
+    "place": None,
     "node": "cpu01",
     "started": 1790000000.0,
     "ends": None,
