@@ -105,6 +105,9 @@ class Local:
     async def look(self) -> list[Seen]:
         return [_seen(entry) for entry in await self._entries()]
 
+    async def past(self, owner: str, tag: str) -> None:
+        """Nothing: what ended lately is shown, and no accounts are kept."""
+
     async def describe(self) -> Description:
         machine = await self._known_machine()
         partition = PartitionInfo(

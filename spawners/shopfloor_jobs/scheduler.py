@@ -103,6 +103,12 @@ class Scheduler(Protocol):
     async def look(self) -> list[Seen]:
         """All of Shopfloor's jobs in one call: living ones, and those that ended lately."""
 
+    async def past(self, owner: str, tag: str) -> Seen | None:
+        """The owner's job with this tag by the scheduler's accounts, for one that :meth:`look` no longer shows.
+
+        None where nothing is known of it, or no accounts are kept.
+        """
+
     async def describe(self) -> Description:
         """Partitions, GPUs and limits."""
 

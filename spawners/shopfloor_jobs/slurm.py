@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import directory, slurm_accounts, slurm_caps, slurm_text
+from . import directory, slurm_accounts, slurm_caps, slurm_past, slurm_text
 from . import helper as verbs
 from .accounts import Accounts
 from .job import Job, Seen
@@ -106,6 +106,13 @@ class Slurm:
         except ValueError as error:
             raise Unreachable(str(error)) from error
         return seen
+
+    async def past(self, owner: str, tag: str) -> Seen | None:
+        output = await self._ask(slurm_past.sacct_arguments(owner, tag))
+        try:
+            return slurm_past.parse_sacct(output, owner, tag)
+        except ValueError as error:
+            raise Unreachable(str(error)) from error
 
     async def describe(self) -> Description:
         partitions, nodes, version = await asyncio.gather(

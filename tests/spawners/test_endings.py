@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from types import SimpleNamespace
 
+import pytest
+from shopfloor_jobs.job import Seen, State
+from shopfloor_jobs.scheduler import Unreachable
 from shopfloor_spawners import endings
 from shopfloor_spawners.ending import Ending
 
@@ -66,3 +69,36 @@ def test_what_another_version_wrote_otherwise_is_left_out():
     row = stored(ending(1))
     row.state["endings"].append({"tag": "x", "something": "new"})
     assert [one.sentence for one in endings.all_of(row)] == ["End 1."]
+
+
+TAG = "shopfloor-server-0123456789abcdef"
+LIVED = Seen("17", TAG, "alice", State.RUNNING, node="gpu01")
+ENDED = Seen("17", TAG, "alice", State.ENDED, cause="its node failed", detail="NODE_FAIL")
+
+
+class Accounting:
+    """A scheduler whose accounts tell this of every job."""
+
+    def __init__(self, told: Seen | Unreachable | None):
+        self.told, self.asked = told, 0
+
+    async def past(self, owner: str, tag: str) -> Seen | None:
+        self.asked += 1
+        if isinstance(self.told, Unreachable):
+            raise self.told
+        return self.told
+
+
+@pytest.mark.parametrize("seen", [None, LIVED])
+async def test_an_end_that_nobody_else_tells_is_asked_of_the_accounts(seen: Seen | None):
+    accounting = Accounting(ENDED)
+    assert await endings._accounted(accounting, "alice", TAG, seen, None) == ENDED
+    for nothing in (None, Unreachable("slurmdbd is down")):
+        assert await endings._accounted(Accounting(nothing), "alice", TAG, seen, None) == seen
+
+
+@pytest.mark.parametrize(("seen", "record"), [(ENDED, None), (LIVED, {"cause": "ended by itself"})])
+async def test_an_end_that_is_known_costs_no_question(seen: Seen, record: dict | None):
+    accounting = Accounting(None)
+    assert await endings._accounted(accounting, "alice", TAG, seen, record) == seen
+    assert accounting.asked == 0
