@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from shopfloor_jobs.fields import Refused
 from shopfloor_lab.clusters.adapting import HOLD, Adapting
 from shopfloor_lab.clusters.client import connect
 from shopfloor_lab.clusters.connection import Most
-from shopfloor_lab.clusters.leaving import CAUSE, LONGEST, Leaving, leaving
+from shopfloor_lab.clusters.leaving import CAUSE, LONGEST, Leaving, least_missed, leaving
 
 from tests.jobs.waiting import async_wait_until
 
@@ -82,6 +83,26 @@ def test_a_range_that_cannot_be_names_its_field(asked: Any, field: str):
     with pytest.raises(Refused) as refused:
         Adapting.check(asked, Most(64))
     assert refused.value.field == field
+
+
+def test_workers_that_wait_leave_first_then_idle_ones_then_those_that_hold_the_least():
+    """``workers`` have what least_missed reads of dask's WorkerState: name, processing, nbytes."""
+
+    def worker(name: str, processing: int, nbytes: int) -> SimpleNamespace:
+        return SimpleNamespace(
+            name=name, processing=dict.fromkeys(range(processing)), nbytes=nbytes
+        )
+
+    connected = [
+        worker("busy", 2, 0),
+        worker("idle-full", 0, 9),
+        worker("idle", 0, 1),
+        worker("a-stranger", 0, 0),
+    ]
+    names = ["busy", "idle-full", "idle", "waits"]
+    assert least_missed(names, connected, 4) == ["waits", "idle", "idle-full", "busy"]
+    assert least_missed(names, connected, 2) == ["waits", "idle"]
+    assert least_missed(names, connected, 0) == []
 
 
 def test_a_worker_leaves_before_its_end_and_another_is_asked_for_before_that():

@@ -1,14 +1,24 @@
-"""When a worker leaves before its time is up, so that its results move on while they can; workers.py does it."""
+"""Which workers leave, and when: those that are missed least, and each before its time is up, so that its results
+move on while they can; workers.py does it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
 LONGEST = 120.0  # seconds before its end in which a worker leaves
 SHARE = 0.2  # of its time that this takes at most: one that has five minutes works for four of them
 CAUSE = "its time was up, so it gave its results to the others"
+
+
+def least_missed(names: Iterable[str], workers: Iterable[Any], count: int) -> list[str]:
+    """So many of these names: of workers that still wait first, then of idle ones, and of those that hold the least.
+
+    ``workers`` are the connected ones as dask's scheduler has them (distributed.scheduler.WorkerState).
+    """
+    held = {one.name: (1 + bool(one.processing), one.nbytes) for one in workers}
+    return sorted(names, key=lambda name: held.get(name, (0, 0)))[:count]
 
 
 class Leaving(Enum):

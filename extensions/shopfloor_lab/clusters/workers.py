@@ -29,7 +29,7 @@ from .figures import Figures
 from .job import SETTINGS, WorkerJob
 from .known import Known
 from .launch import Launch, Place
-from .leaving import CAUSE, Leaving, leaving
+from .leaving import CAUSE, Leaving, least_missed, leaving
 from .presence import Presence
 from .replacing import Replacing
 from .rows import OVER, Dask, Facts, cause_of, row, state_of
@@ -244,7 +244,8 @@ class Workers(JobQueueCluster):
     async def _adjust(self) -> None:
         surplus = len(self.worker_spec) - self.wanted
         if surplus > 0:
-            await self._remove(self._least_missed(surplus))
+            connected = self.scheduler.workers.values()
+            await self._remove(least_missed(self.worker_spec, connected, surplus))
         for _ in range(-surplus):
             self.worker_spec.update(self.new_worker_spec())
         await self._correct_state()
@@ -274,14 +275,6 @@ class Workers(JobQueueCluster):
         if asked:
             await self._correct_state()
         return asked
-
-    def _least_missed(self, count: int) -> list[str]:
-        """Names of workers to give up: those still waiting first, then idle ones, and those that hold the least."""
-        held = {
-            worker.name: (1 + bool(worker.processing), worker.nbytes)
-            for worker in self.scheduler.workers.values()
-        }
-        return sorted(self.worker_spec, key=lambda name: held.get(name, (0, 0)))[:count]
 
     async def _remove(self, names: list[str]) -> None:
         connected = self._connected()
