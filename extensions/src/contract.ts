@@ -189,6 +189,8 @@ export interface Cluster {
   /** How long it was asked to last, in seconds; null: as long as each worker. */
   lasts: number | null;
   job_id: string | null;
+  /** Who else may see it, by name, and until when in epoch seconds; null: nobody. */
+  shared: { people: string[]; teams: string[]; until: number } | null;
   /** The last lines, once ended. */
   log: string | null;
   /** The kernel in whose environment it runs; null for one of an earlier version. */

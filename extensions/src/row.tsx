@@ -11,6 +11,7 @@ import type { Actions } from './panel.tsx';
 import { showClock } from './quantity.ts';
 import { Caret, RowHead, WorkerItem } from './rowParts.tsx';
 import { Scale } from './scale.tsx';
+import { shareLine } from './sharing.ts';
 import { Troubles } from './troubles.tsx';
 import {
   canRetry,
@@ -143,6 +144,13 @@ function Living(props: RowProps): React.ReactElement {
       </div>
       <div className="shopfloor-Row-foot shopfloor-Grey">
         {cost && <div data-testid="shopfloor-spent">{cost}</div>}
+        {cluster.shared && (
+          <div data-testid="shopfloor-seen-by">
+            {shareLine(cluster.shared, trans, time =>
+              showClock(time, clusters.now)
+            )}
+          </div>
+        )}
         {trans.__('Closing the tab does not stop it.')}{' '}
         {cluster.ends !== null && (
           <>

@@ -92,7 +92,7 @@ export function readNames(text: string): string[] {
 
 /** `Seen by vision, bob until 16:05`; `clock` shows a time of day. */
 export function shareLine(
-  share: Share,
+  share: Pick<Share, 'people' | 'teams' | 'until'>,
   trans: Words,
   clock: (time: number) => string
 ): string {
@@ -147,6 +147,7 @@ export function clusterOf(shared: SharedView): Cluster {
     request: {},
     lasts: null,
     job_id: null,
+    shared: null,
     log: null,
     kernel: null,
     software: null

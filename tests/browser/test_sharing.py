@@ -46,6 +46,8 @@ def test_a_team_member_sees_a_cluster_until_it_is_taken_back(case: Case):
         page.screenshot(path=RESULTS / "sharing-dialog.png")
         dialog.get_by_role("button", name="Share view").click()
         expect(dialog).to_have_count(0)
+        seen_by = jobs.cluster.get_by_test_id("shopfloor-seen-by")
+        expect(seen_by).to_contain_text("Seen by vision until")
 
         other = page.context.browser.new_context(viewport=SIZE, reduced_motion="reduce").new_page()
         theirs = open_lab(other, case, "bob").jobs().panel.get_by_test_id("shopfloor-shared")
@@ -75,6 +77,7 @@ def test_a_team_member_sees_a_cluster_until_it_is_taken_back(case: Case):
         expect(dialog.get_by_label("vision")).to_be_focused()
         expect(theirs).to_have_count(0, timeout=10_000)
         dialog.get_by_role("button", name="Close").click()
+        expect(seen_by).to_have_count(0)
 
         jobs.stop_cluster()
         expect(shown).to_contain_text("Ended: You stopped it.", timeout=20_000)

@@ -25,6 +25,7 @@ from shopfloor_lab.clusters.connection import (
     Connection,
     Ended,
     Plan,
+    Share,
     check_name,
     check_workers,
 )
@@ -63,6 +64,14 @@ ANSWER = {
     "problem": "",
 }
 WAITS = seen(State.PENDING, reason="what it needs is in use")
+
+
+def test_a_shared_cluster_says_with_whom_until_that_is_over():
+    found = files(share=Share("grant", ("bob",), ("vision",), NOW + 60))
+    shared = {"people": ["bob"], "teams": ["vision"], "until": NOW + 60}
+    assert state.describe(found, None, state.Sight(), NOW)["shared"] == shared
+    assert state.describe(found, None, state.Sight(), NOW + 61)["shared"] is None
+    assert state.describe(files(), None, state.Sight(), NOW)["shared"] is None
 
 
 def test_a_cluster_that_waits_says_its_place_and_when_it_is_expected():

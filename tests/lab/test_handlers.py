@@ -25,7 +25,7 @@ from .routes import ROUTES
 CLUSTER_KEYS = {
     *("id", "name", "state", "reason", "cause", "detail", "node", "started", "ends", "workers"),
     *("memory", "memory_limit", "tasks", "request", "job_id", "log", "idle", "lasts", "kernel"),
-    *("software", "figures", "spent", "troubles", "expected", "place"),
+    *("software", "figures", "spent", "troubles", "expected", "place", "shared"),
 }
 
 

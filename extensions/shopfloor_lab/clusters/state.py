@@ -10,7 +10,7 @@ from typing import Any
 from shopfloor_jobs import directory
 from shopfloor_jobs.job import Seen, State
 
-from .connection import Connection, Ended, Plan
+from .connection import Connection, Ended, Plan, Share
 
 UNSEEN = 30  # seconds for which a submitted job may be missing in the scheduler's list
 LOG_LINES = 20
@@ -30,6 +30,7 @@ class Files:
     end: Ended | None
     exit: Mapping[str, Any] | None
     log: str
+    share: Share | None = None
 
     @property
     def ended(self) -> bool:
@@ -66,6 +67,7 @@ def read(path: Path) -> Files | None:
         end=end,
         exit=exit_record,
         log=directory.tail(path, LOG_LINES) if end or exit_record else "",
+        share=Share.read(path),
     )
 
 
@@ -108,6 +110,7 @@ def describe(
         or (connection.job_id if connection else "")
         or (seen.id if seen else "")
         or None,
+        "shared": None if ended else _shared(files.share, now),
         "log": (files.log or (files.exit or {}).get("tail") or None) if ended else None,
     }
 
@@ -152,6 +155,13 @@ def _cause(files: Files, sight: Sight) -> str:
     seen = sight.seen.cause if sight.seen else ""
     cause = (files.exit or {}).get("cause") or seen or "It ended."
     return f"{cause}; {sight.trouble}" if sight.trouble else cause
+
+
+def _shared(share: Share | None, now: float) -> dict[str, Any] | None:
+    """Who else may see it, and until when."""
+    if share is None or share.until <= now:
+        return None
+    return {"people": list(share.people), "teams": list(share.teams), "until": share.until}
 
 
 def _nothing(plan: Plan, ended: bool) -> dict[str, Any]:

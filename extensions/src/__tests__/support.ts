@@ -195,6 +195,7 @@ export function makeCluster(changes: Partial<Cluster> = {}): Cluster {
     request: {},
     lasts: null,
     job_id: '17',
+    shared: null,
     log: null,
     idle: null,
     kernel: 'python3',
