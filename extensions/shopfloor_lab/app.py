@@ -11,9 +11,9 @@ from jupyter_core.utils import ensure_async
 from jupyter_server.utils import url_path_join
 
 from .clusters import doors, events_handler, form_handlers, share_handlers
+from .clusters.ending_events import EVENT, SCHEMA, EndingEvents
 from .clusters.form import Form
 from .clusters.handlers import routes
-from .clusters.idle_events import EVENT, SCHEMA, IdleEvents
 from .clusters.kernels import Kernels, Specs
 from .clusters.listing import Clusters
 from .clusters.sharing import Sharing
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 API = "shopfloor/api"
 SHARE_AFTER = 3.0  # seconds; the first page that asks is served before
-IDLE_AFTER = 5.0  # seconds, likewise
+ENDING_AFTER = 5.0  # seconds, likewise
 
 
 def _load_jupyter_server_extension(server: ServerApp) -> None:
@@ -43,7 +43,7 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     sharing = Sharing(clusters, offers.hub)
     # Pages subscribe to the events that are known when they connect.
     server.event_logger.register_event_schema(SCHEMA)
-    idle = IdleEvents(
+    ending = EndingEvents(
         clusters.list,
         lambda warned: server.event_logger.emit(schema_id=EVENT, data={"clusters": warned}),
         server.log,
@@ -76,4 +76,4 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
     session.start_soon()
     atexit.register(clusters.end_with_lab)
     server.io_loop.call_later(SHARE_AFTER, sharing.begin)
-    server.io_loop.call_later(IDLE_AFTER, idle.begin)
+    server.io_loop.call_later(ENDING_AFTER, ending.begin)

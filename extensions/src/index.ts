@@ -26,8 +26,8 @@ import { Clusters } from './clusters.ts';
 import { CATEGORY, NO_ARGUMENTS, PALETTE_ARGUMENTS } from './commands.ts';
 import type { Cluster, Start } from './contract.ts';
 import { startCluster } from './dialog.ts';
+import { notifyOfEnds } from './endNotifications.ts';
 import { examplesIcon, jobsIcon } from './icons.ts';
-import { notifyOfIdle } from './idleNotifications.ts';
 import { currentKernel, currentNotebook, insertAndRun } from './notebook.ts';
 import { oneAtATime } from './once.ts';
 import { JobsPanel } from './panel.tsx';
@@ -184,7 +184,7 @@ const jobs: JupyterFrontEndPlugin<void> = {
     );
     shell.add(panel, 'left', { rank: 150, type: 'Jobs' });
     restorer?.add(panel, panel.id);
-    notifyOfIdle(
+    notifyOfEnds(
       serviceManager.events,
       api,
       clusters,

@@ -59,10 +59,16 @@ export function stateWord(cluster: Cluster, trans: Words): string {
   }
 }
 
+/** How a cause begins that says the state once more: `ended after 2 h without work`. */
+const ENDED = 'ended ';
+
 /** State, place and reason in one line: `Running on gpu01`, `Waiting: all GPUs are busy`. */
 export function stateLine(cluster: Cluster, trans: Words): string {
   const word = stateWord(cluster, trans);
   const why = cluster.state === 'ended' ? cluster.cause : cluster.reason;
+  if (why?.startsWith(ENDED)) {
+    return trans.__('Ended %1', why.slice(ENDED.length));
+  }
   if (why) {
     return trans.__('%1: %2', word, why);
   }
@@ -156,6 +162,15 @@ export function idleLine(
 export function idleWarning(name: string, at: string, trans: Words): string {
   return trans.__(
     '“%1” computes nothing, and ends at %2 unless it does. Results that it only holds are lost then.',
+    name,
+    at
+  );
+}
+
+/** The warning of a cluster whose time is nearly up; `at` is a time of day. */
+export function timeWarning(name: string, at: string, trans: Words): string {
+  return trans.__(
+    '“%1” reaches its time limit at %2. Results that it only holds are lost then.',
     name,
     at
   );

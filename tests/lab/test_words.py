@@ -102,7 +102,7 @@ def any_cluster(dice: random.Random) -> dict[str, Any]:
         *rows,
         state=dice.choice(["submitted", "pending", "starting", "running", "ended"]),
         reason=maybe("all nodes are busy"),
-        cause=maybe("You stopped it."),
+        cause=dice.choice([None, "You stopped it.", "ended after 2 h without work"]),
         node=maybe("cpu01"),
         ends=maybe(NOW + dice.choice([-5, 59.5, 60, 3599, 3600, 7260, 86400, 172801])),
         memory=dice.randrange(1000 * GB),

@@ -38,6 +38,8 @@ def state_line(cluster: Report) -> str:
     """State, place and reason in one line: ``Running on gpu01``, ``Ended: You stopped it.``"""
     word, over = STATES[cluster["state"]], cluster["state"] in ("ended", "left")
     if why := cluster["cause" if over else "reason"]:
+        if why.startswith("ended "):
+            return f"Ended {why[len('ended ') :]}"
         return f"{word}: {why}"
     return f"{word} on {cluster['node']}" if cluster["node"] and not over else word
 

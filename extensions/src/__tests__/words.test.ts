@@ -39,6 +39,10 @@ test('a running cluster says where, a waiting one why, an ended one the cause', 
     line({ state: 'ended', cause: 'it used more memory than it asked for' }),
     'Ended: it used more memory than it asked for'
   );
+  assert.equal(
+    line({ state: 'ended', cause: 'ended after 2 h without work' }),
+    'Ended after 2 h without work'
+  );
   assert.equal(line({ state: 'submitted', node: null }), 'Asked');
   assert.equal(line({ state: 'ended' }), 'Ended');
 });

@@ -1,21 +1,21 @@
-/** Idle clusters while nobody sees the panel: who is told what, how often, and until when. */
+/** Clusters that end soon: who is told what, how often, and until when. */
 
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 
-import { IdleWarnings, readWarned, type Warned } from '../idleWarnings.ts';
+import { EndWarnings, readWarned, type Warned } from '../endWarnings.ts';
 import { makeCluster } from './support.ts';
 
 let isSeen: boolean;
 let shown: Map<string, Warned>;
 let count: number;
-let warnings: IdleWarnings;
+let warnings: EndWarnings;
 
 beforeEach(() => {
   isSeen = false;
   shown = new Map();
   count = 0;
-  warnings = new IdleWarnings(
+  warnings = new EndWarnings(
     {
       show: warned => {
         shown.set(`n${++count}`, warned);
@@ -27,7 +27,14 @@ beforeEach(() => {
   );
 });
 
-const one = (ends = 5000): Warned => ({ id: 'c1', name: 'flights', ends });
+const one = (ends = 5000): Warned => ({
+  id: 'c1',
+  name: 'flights',
+  why: 'idle',
+  ends,
+  mark: 0
+});
+const atMark = (mark: number): Warned => ({ ...one(), why: 'time', mark });
 const warned = (ends: number | null) =>
   makeCluster({ idle: { after: 7200, ends } });
 
@@ -78,10 +85,36 @@ test('the list of the panel takes it down sooner, and it does not come back', ()
   assert.equal(count, 3);
 });
 
+test('of its time it is told at each mark once, also who sees the panel, until it has ended', () => {
+  isSeen = true;
+  warnings.take([atMark(900)]);
+  warnings.take([atMark(900)]);
+  assert.equal(count, 1);
+  warnings.take([atMark(300)]);
+  assert.deepEqual([...shown.values()], [atMark(300)]);
+  assert.equal(count, 2);
+  warnings.see([warned(null)]);
+  assert.equal(shown.size, 1);
+  warnings.see([makeCluster({ state: 'ended' })]);
+  assert.equal(shown.size, 0);
+  warnings.take([atMark(300)]);
+  assert.equal(count, 2);
+});
+
+test('of one that is idle and whose time is up both are told, each by itself', () => {
+  warnings.take([one(), atMark(900)]);
+  assert.equal(shown.size, 2);
+  warnings.take([atMark(900)]);
+  assert.deepEqual([...shown.values()], [atMark(900)]);
+});
+
 test('an event of another shape warns of nothing', () => {
-  assert.deepEqual(readWarned({ clusters: [one(), { id: 'c2' }, null, 7] }), [
-    one()
-  ]);
+  assert.deepEqual(
+    readWarned({
+      clusters: [one(), { id: 'c2' }, { ...one(), why: 'x' }, null, 7]
+    }),
+    [one()]
+  );
   assert.deepEqual(readWarned({ clusters: 'all' }), []);
   assert.deepEqual(readWarned({}), []);
 });

@@ -1,4 +1,4 @@
-"""A server's pages are told which clusters end soon for want of work: while there are some, and once when none is."""
+"""A server's pages are told which clusters end soon, and why: while there are some, and once when there is none."""
 
 from __future__ import annotations
 
@@ -8,19 +8,26 @@ from typing import Any
 
 import pytest
 from jupyter_events import EventLogger
-from shopfloor_lab.clusters.idle_events import EVENT, SCHEMA, IdleEvents, next_look, warned
+from shopfloor_lab.clusters.ending_events import EVENT, SCHEMA, EndingEvents, next_look, warned
 
 from tests.jobs.waiting import async_wait_until
 
 ENDS = 1_800_000_000.0
-WARNED = {"id": "c1", "name": "flights", "ends": ENDS}
+NOW = ENDS - 3600
+KNOWN = {"id": "c1", "name": "flights"}
+WARNED = {**KNOWN, "why": "idle", "ends": ENDS, "mark": 0}
 
 
 def cluster(
     ends: float | None = ENDS, state: str = "running", after: float = 7200
 ) -> dict[str, Any]:
     idle = {"after": after, "ends": ends}
-    return {"id": "c1", "name": "flights", "state": state, "idle": idle, "tasks": {}}
+    return {**KNOWN, "state": state, "idle": idle, "started": None, "ends": None}
+
+
+def timed(left: float, given: float = 7200) -> dict[str, Any]:
+    """One that works, with so many seconds left at NOW of those it was given."""
+    return {**cluster(None), "started": NOW + left - given, "ends": NOW + left}
 
 
 class Lab:
@@ -32,7 +39,7 @@ class Lab:
         events = EventLogger()
         events.register_event_schema(SCHEMA)
         events.add_listener(schema_id=EVENT, listener=self._hear)
-        self.events = IdleEvents(
+        self.events = EndingEvents(
             self._look,
             lambda clusters: events.emit(schema_id=EVENT, data={"clusters": clusters}),
             logging.getLogger("test"),
@@ -77,18 +84,41 @@ async def test_a_home_that_cannot_be_read_takes_no_warning_back():
 
 @pytest.mark.parametrize("state", ["submitted", "pending", "starting", "ended"])
 def test_only_what_runs_is_warned_of(state: str):
-    assert warned([cluster(state=state)]) == []
-    assert warned([{**cluster(), "idle": None}]) == []
-    assert warned([cluster()]) == [WARNED]
+    assert warned([cluster(state=state)], NOW) == []
+    assert warned([{**timed(60), "state": state}], NOW) == []
+    assert warned([{**cluster(), "idle": None}], NOW) == []
+    assert warned([cluster()], NOW) == [WARNED]
+
+
+@pytest.mark.parametrize(
+    ("left", "given", "mark"),
+    [(901, 7200, None), (900, 7200, 900), (301, 7200, 900), (300, 7200, 300), (0, 7200, 300),
+     (31, 60, None), (30, 60, 30), (15, 60, 15)],
+)  # fmt: skip
+def test_of_its_time_it_is_warned_by_the_rule_of_all_jobs(
+    left: float, given: float, mark: float | None
+):
+    told = {**KNOWN, "why": "time", "ends": NOW + left, "mark": mark}
+    assert warned([timed(left, given)], NOW) == ([told] if mark else [])
+
+
+def test_one_that_is_idle_and_whose_time_is_up_is_told_of_both():
+    both = {**timed(60), "idle": {"after": 7200, "ends": ENDS}}
+    assert [one["why"] for one in warned([both], NOW)] == ["idle", "time"]
 
 
 def test_a_short_rule_is_looked_at_more_often():
-    assert next_look([], 30) == 30
-    assert next_look([cluster(after=7200)], 30) == 30
-    assert next_look([cluster(after=7200), cluster(after=40)], 30) == 2
-    assert next_look([cluster(after=1)], 30) == 0.2
-    assert next_look([cluster(after=40, state="ended")], 30) == 30
-    assert next_look([{**cluster(state="pending"), "idle": None}], 30) == 5
+    def look(*clusters: dict[str, Any]) -> float:
+        return next_look(clusters, 30, NOW)
+
+    assert look() == 30
+    assert look(cluster(after=7200)) == 30
+    assert look(cluster(after=7200), cluster(after=40)) == 2
+    assert look(cluster(after=1)) == 0.2
+    assert look(cluster(after=40, state="ended")) == 30
+    assert look({**cluster(state="pending"), "idle": None}) == 5
+    assert look(timed(910)) == 10, "pages are told at the mark"
+    assert look(timed(100)) == 30
 
 
 async def test_it_goes_on_by_itself():

@@ -1,4 +1,4 @@
-"""A cluster that ends for want of work, in Chromium: told where its panel is not seen, and kept with one click."""
+"""A cluster that ends soon, in Chromium: told where its panel is not seen, and kept with one click where it can be."""
 
 from __future__ import annotations
 
@@ -62,5 +62,18 @@ def test_who_does_not_see_the_panel_is_told_once_and_keeps_the_cluster(case: Cas
         expect(toast).to_be_visible(timeout=TOLD_MS)
         expect(toast).to_have_count(0, timeout=TOLD_MS)
         lab.jobs()
-        expect(jobs.cluster).to_contain_text(f"ended after {AFTER} s without work")
+        expect(jobs.cluster).to_contain_text(f"Ended after {AFTER} s without work")
+        expect(toast).to_have_count(0)
+
+
+def test_a_cluster_whose_time_is_nearly_up_is_told_of_until_it_has_ended(case: Case):
+    with visit(case, "end-notice", "bob") as lab:
+        page = lab.page
+        jobs = lab.jobs()
+        jobs.start_cluster("short", 1, Time_limit="1 min", CPUs="1", Memory="1 GB")
+        toast = page.locator(".Toastify__toast", has_text="“short” reaches its time limit at")
+        expect(toast).to_be_visible(timeout=TOLD_MS)
+        toast.hover()
+        page.screenshot(path=RESULTS / "end-notice.png")
+        expect(jobs.cluster).to_have_attribute("data-state", "ended", timeout=TOLD_MS)
         expect(toast).to_have_count(0)

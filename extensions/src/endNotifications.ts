@@ -1,19 +1,19 @@
-/** Lab's notifications of idle clusters for who does not see the panel; `idleWarnings.ts` says which, and how often. */
+/** Lab's notifications of clusters that end soon; `endWarnings.ts` says of which, to whom, and how often. */
 
 import { Notification } from '@jupyterlab/apputils';
 import type { Event } from '@jupyterlab/services';
 
 import type { Api } from './api.ts';
 import type { Clusters } from './clusters.ts';
-import { IdleWarnings, readWarned } from './idleWarnings.ts';
+import { EndWarnings, readWarned, type Warned } from './endWarnings.ts';
 import { showClock } from './quantity.ts';
 import { Refusal } from './refusal.ts';
-import { idleWarning, type Words } from './words.ts';
+import { idleWarning, timeWarning, type Words } from './words.ts';
 
-const EVENT = 'urn:shopfloor:idle-clusters';
+const EVENT = 'urn:shopfloor:ending-clusters';
 
 /** Listens as long as Lab lives; `isSeen` says whether the panel is seen. */
-export function notifyOfIdle(
+export function notifyOfEnds(
   events: Event.IManager,
   api: Api,
   clusters: Clusters,
@@ -30,25 +30,27 @@ export function notifyOfIdle(
       Notification.error(error.message, { autoClose: false });
     }
   };
-  const warnings = new IdleWarnings(
-    {
-      show: ({ id, name, ends }) =>
-        Notification.warning(
-          idleWarning(name, showClock(ends, Date.now() / 1000), trans),
-          {
-            autoClose: false,
-            actions: [
-              {
-                label: trans.__('Keep it'),
-                caption: trans.__('Keep cluster %1', name),
-                displayType: 'accent',
-                callback: () => void keep(id)
-              }
-            ]
-          }
-        ),
-      dismiss: id => Notification.dismiss(id)
-    },
+  const show = ({ id, name, why, ends }: Warned) => {
+    const at = showClock(ends, Date.now() / 1000);
+    if (why === 'time') {
+      return Notification.warning(timeWarning(name, at, trans), {
+        autoClose: false
+      });
+    }
+    return Notification.warning(idleWarning(name, at, trans), {
+      autoClose: false,
+      actions: [
+        {
+          label: trans.__('Keep it'),
+          caption: trans.__('Keep cluster %1', name),
+          displayType: 'accent',
+          callback: () => void keep(id)
+        }
+      ]
+    });
+  };
+  const warnings = new EndWarnings(
+    { show, dismiss: id => Notification.dismiss(id) },
     isSeen
   );
   events.stream.connect((_, event) => {
