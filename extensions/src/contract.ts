@@ -179,7 +179,7 @@ export interface Cluster {
   };
   /** The rule that ends it for want of work: after so many seconds; `ends` is null while it is not warned. */
   idle: { after: number; ends: number | null } | null;
-  /** Null where it does not run, or does not answer; as `spent`. */
+  /** Null where it does not run, or does not answer; as `spent`, which is told at the end too. */
   figures: Figures | null;
   spent: Spent | null;
   /** The worst first. */

@@ -141,6 +141,16 @@ export function spentLine(spent: Spent | null, trans: Words): string {
     : trans.__('Used so far: %1 CPU-hours', hours(spent.cpu_seconds, 1, trans));
 }
 
+/** What an ended cluster took, or an empty string where it could not say. */
+export function tookLine(spent: Spent | null, trans: Words): string {
+  if (!spent) {
+    return '';
+  }
+  return spent.gpu_seconds
+    ? trans.__('It took %1 GPU-hours.', hours(spent.gpu_seconds, 2, trans))
+    : trans.__('It took %1 CPU-hours.', hours(spent.cpu_seconds, 1, trans));
+}
+
 /** What one worker uses. */
 export function workerFigures(
   worker: Worker,

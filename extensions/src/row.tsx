@@ -5,7 +5,7 @@ import React, { useCallback, useState } from 'react';
 import type { Clusters } from './clusters.ts';
 import type { Cluster } from './contract.ts';
 import { ClusterFigures } from './figures.tsx';
-import { spentLine } from './figureWords.ts';
+import { spentLine, tookLine } from './figureWords.ts';
 import { IdleNotice } from './idleNotice.tsx';
 import type { Actions } from './panel.tsx';
 import { showClock } from './quantity.ts';
@@ -247,12 +247,18 @@ function Workers(props: RowProps): React.ReactElement {
 
 function Ended(props: RowProps): React.ReactElement {
   const { cluster, trans } = props;
+  const took = tookLine(cluster.spent, trans);
   // The end of a log says why; once, for after that the person scrolls.
   const toEnd = useCallback((log: HTMLPreElement | null) => {
     log?.scrollTo(0, log.scrollHeight);
   }, []);
   return (
     <>
+      {took && (
+        <div className="shopfloor-Grey" data-testid="shopfloor-took">
+          {took}
+        </div>
+      )}
       {cluster.detail && <div className="shopfloor-Grey">{cluster.detail}</div>}
       {cluster.log ? (
         <pre

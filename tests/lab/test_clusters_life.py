@@ -99,6 +99,8 @@ async def test_stopping_leaves_no_process_no_key_and_says_who_did_it(
     ended = await lab.one(cluster["id"])
     assert (ended["state"], ended["cause"]) == ("ended", "You stopped it.")
     assert ended["workers"]["rows"] == []
+    assert ended["spent"]["cpu_seconds"] >= 1, "two workers with a CPU each"
+    assert ended["spent"]["gpu_seconds"] == 0
     left = {path.name for path in person.directory(cluster["id"]).iterdir()}
     assert not left & {"connection.json", "tls", "workers.json", "scratch"}
 

@@ -32,6 +32,7 @@ PLAN, CONNECTION, WORKERS, ENDED, TLS = (
 )
 SCRATCH = "scratch"
 SHARE = "share.json"
+TOOK = "took.json"
 FIRST = "first.json"
 
 _Record = TypeVar("_Record", bound="_Stored")
@@ -136,6 +137,16 @@ class Ended(_Stored):
     ended: float
 
     file = ENDED
+
+
+@dataclass(frozen=True)
+class Took(_Stored):
+    """What the jobs of its workers took in all, as its controller left it at the end."""
+
+    cpu_seconds: int
+    gpu_seconds: int
+
+    file = TOOK
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,17 @@ from shopfloor_lab.hub import Hub, NoHub
 from shopfloor_lab.jobs import HubJobs
 
 from .adapting import Adapting
-from .connection import TLS, WORKERS, Connection, Ended, Most, Plan, check_workers, remove_secrets
+from .connection import (
+    TLS,
+    WORKERS,
+    Connection,
+    Ended,
+    Most,
+    Plan,
+    Took,
+    check_workers,
+    remove_secrets,
+)
 from .environment import job_environment
 from .idling import Idling
 from .launch import Launch
@@ -168,6 +178,8 @@ class Controller:
         if workers.launch.at_rest:
             (self.path / WORKERS).unlink(missing_ok=True)
         self._leave_cause()
+        with contextlib.suppress(OSError):
+            Took(**workers.spent.report()).write(self.path)
 
     async def _give_back(self) -> None:
         """End the token that the hub was asked with; one that is left behind ends by itself."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from shopfloor_jobs import directory
 from shopfloor_jobs.job import Seen, State
 
-from .connection import Connection, Ended, Plan, Share
+from .connection import Connection, Ended, Plan, Share, Took
 
 UNSEEN = 30  # seconds for which a submitted job may be missing in the scheduler's list
 LOG_LINES = 20
@@ -31,6 +31,7 @@ class Files:
     exit: Mapping[str, Any] | None
     log: str
     share: Share | None = None
+    took: Took | None = None
 
     @property
     def ended(self) -> bool:
@@ -68,6 +69,7 @@ def read(path: Path) -> Files | None:
         exit=exit_record,
         log=directory.tail(path, LOG_LINES) if end or exit_record else "",
         share=Share.read(path),
+        took=Took.read(path),
     )
 
 
@@ -99,7 +101,7 @@ def describe(
         "tasks": answer["tasks"],
         "idle": answer.get("idle"),
         "figures": answer.get("figures"),
-        "spent": answer.get("spent"),
+        "spent": asdict(files.took) if ended and files.took else answer.get("spent"),
         # An earlier version's cluster tells of none.
         "troubles": answer.get("troubles", []),
         "request": dict(files.plan.request),

@@ -10,6 +10,7 @@ import {
   progressLine,
   runs,
   spentLine,
+  tookLine,
   workerFigures
 } from '../figureWords.ts';
 import {
@@ -127,6 +128,13 @@ test('what was taken is in GPU-hours as on the form, else in CPU-hours', () => {
   assert.equal(line(20_000, 5400), 'Cost so far: 1.5 GPU-hours');
   assert.equal(line(8640, 0), 'Used so far: 2.4 CPU-hours');
   assert.equal(spentLine(null, english), '');
+  const took = { cpu_seconds: 20_000, gpu_seconds: 5400 };
+  assert.equal(tookLine(took, english), 'It took 1.5 GPU-hours.');
+  assert.equal(
+    tookLine({ ...took, gpu_seconds: 0 }, english),
+    'It took 5.6 CPU-hours.'
+  );
+  assert.equal(tookLine(null, english), '');
   assert.equal(line(359, 0), 'Used so far: less than 0.1 CPU-hours');
   assert.equal(line(9, 35), 'Cost so far: less than 0.01 GPU-hours');
   const two = [36, 7200, 359_000, 4_334_400];
