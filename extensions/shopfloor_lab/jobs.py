@@ -11,6 +11,9 @@ from .hub import Hub, NoHub
 
 HUB_MAY_BE_AWAY = 60.0  # seconds; it is restarted now and then, and nodes are many
 OWN_LOOKS = 30.0  # seconds between own looks while the hub is away
+# Seconds after which the hub is asked for all of it again: two answers that do not show a job prove that it is gone,
+# and "nothing changed" is no such answer, for the hub itself may not have looked meanwhile.
+ALL_AGAIN = 30.0
 
 
 class HubJobs:
@@ -23,18 +26,21 @@ class HubJobs:
         self.hub, self.scheduler = hub, scheduler
         self._etag = self._trouble = ""
         self._away_since: float | None = None
-        self._own_look_at = float("-inf")
+        self._own_look_at = self._all_at = float("-inf")
 
     async def look(self) -> list[Seen]:
         """Raises Unreachable or NothingNew."""
         if not self.hub:
             return await self.scheduler.look()
+        now = time.monotonic()
+        etag = self._etag if now - self._all_at < ALL_AGAIN else ""
         try:
-            data, self._etag = await self.hub.get("jobs", self._etag)
+            data, self._etag = await self.hub.get("jobs", etag)
         except NoHub as error:
             return await self._without(error)
         self._away_since = None
         if data is not None:
+            self._all_at = now
             self._trouble = data["health"]["trouble"]
         if self._trouble:
             raise Unreachable(self._trouble)

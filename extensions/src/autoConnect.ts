@@ -40,8 +40,12 @@ export function newestRunning(
 export interface AutoConnect {
   clusters: Clusters;
   notebooks: Notebooks;
-  /** Puts the connecting cell into a notebook and runs it. */
-  connect: (cluster: Cluster, panel: NotebookPanel) => Promise<void>;
+  /** Puts the connecting cell into a notebook and runs it, if that is still wanted when the cell is there. */
+  connect: (
+    cluster: Cluster,
+    panel: NotebookPanel,
+    isWanted: () => boolean
+  ) => Promise<void>;
   registry: ISettingRegistry;
   /** When Lab has opened again what was open before, of which nothing is new. */
   restored: Promise<void>;
@@ -69,7 +73,8 @@ export async function connectNewNotebooks(parts: AutoConnect): Promise<void> {
   palette?.addItem({ command: COMMAND, category: CATEGORY });
   notebooks.tracker.widgetAdded.connect((_, panel) => {
     if (isOn()) {
-      void connectIfBlank(parts, panel);
+      // A notebook that was closed, or whose kernel did not start, says so itself.
+      connectIfBlank(parts, panel).catch(() => undefined);
     }
   });
 }
@@ -97,8 +102,8 @@ async function connectIfBlank(
   }
   await clusters.refresh();
   const cluster = newestRunning(clusters.list);
-  // Whoever has begun to write meanwhile is not interrupted.
-  if (cluster && blank()) {
-    await connect(cluster, panel);
+  if (cluster) {
+    // Whoever has begun to write meanwhile is not interrupted.
+    await connect(cluster, panel, blank);
   }
 }

@@ -15,7 +15,7 @@ import {
 } from '@jupyterlab/apputils';
 import { PathExt } from '@jupyterlab/coreutils';
 import { ILauncher } from '@jupyterlab/launcher';
-import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
@@ -221,16 +221,20 @@ const jobs: JupyterFrontEndPlugin<void> = {
       });
     }
     if (registry) {
-      void connectNewNotebooks({
+      connectNewNotebooks({
         ...{ clusters, notebooks, registry, commands, palette, trans },
         restored: app.restored,
-        connect: (cluster: Cluster, notebook: NotebookPanel) =>
+        connect: (cluster, notebook, isWanted) =>
           orNotify(async () => {
             const kernel = notebook.sessionContext.session?.kernel?.name;
             const source = await api.cell(cluster.id, kernel);
-            await insertAndRun(notebook, source, translator);
+            if (isWanted()) {
+              await insertAndRun(notebook, source, translator);
+            }
           })
-      });
+      }).catch((error: unknown) =>
+        console.error('New notebooks cannot be connected.', error)
+      );
     }
   }
 };

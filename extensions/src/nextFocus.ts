@@ -2,7 +2,7 @@
 
 import { useLayoutEffect } from 'react';
 
-/** What shall have the focus as soon as it is drawn and enabled: the first that matches, within a node. */
+/** What shall have the focus when it is drawn next, and as soon as it is enabled: the first that matches, within a node. */
 export class NextFocus {
   private _node: HTMLElement;
   private _selector: string | null = null;
@@ -21,10 +21,11 @@ export class NextFocus {
       return;
     }
     const found = this._node.querySelector<HTMLElement>(this._selector);
-    if (found && !found.matches(':disabled')) {
-      this._selector = null;
-      found.focus();
+    if (found?.matches(':disabled')) {
+      return; // until it no longer is
     }
+    this._selector = null;
+    found?.focus();
   }
 }
 

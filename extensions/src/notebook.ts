@@ -71,10 +71,14 @@ export async function insertAndRun(
     NotebookActions.changeCellType(notebook, 'code', translator);
   }
   notebook.activeCell?.model.sharedModel.setSource(source);
-  await NotebookActions.runAndAdvance(
+  const { mode } = notebook;
+  const ran = NotebookActions.runAndAdvance(
     notebook,
     panel.sessionContext,
     undefined,
     translator
   );
+  // Running takes the keys away from whoever was about to write.
+  notebook.mode = mode;
+  await ran;
 }

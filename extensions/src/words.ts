@@ -94,13 +94,19 @@ function queueParts(
   clock: (time: number) => string
 ): string[] {
   return [
-    ...(place === null ? [] : [trans.__('place %1', place)]),
-    ...(expected === null ? [] : [trans.__('expected %1', clock(expected))])
+    ...(typeof place === 'number' ? [trans.__('place %1', place)] : []),
+    ...(typeof expected === 'number'
+      ? [trans.__('expected %1', clock(expected))]
+      : [])
   ];
 }
 
 /** That a cluster has ended, and why where that is known. */
 export function endedLine(cluster: Cluster, trans: Words): string {
+  if (cluster.cause?.startsWith(ENDED)) {
+    const after = cluster.cause.slice(ENDED.length);
+    return trans.__('The cluster “%1” has ended %2', cluster.name, after);
+  }
   return cluster.cause
     ? trans.__('The cluster “%1” has ended: %2', cluster.name, cluster.cause)
     : trans.__('The cluster “%1” has ended.', cluster.name);

@@ -19,13 +19,14 @@ from .outlook import Outlook
 ESTIMATES = "shopfloor_estimates"
 BODY_LIMIT = 16 * 1024  # bytes
 WITHIN = 2.0  # seconds to find out anew what is free
+AT_ONCE = 0.7  # the same for a start that is on its way: Lab waits a second for all of it
 MOST_JOBS = 1000  # of one question; more than any cluster has workers
 
 
 class OutlookHandler(APIHandler):
     """``{"user_options": {…}, "count": 4}`` → :meth:`Outlook.of`, where ``count`` (1 if absent) is how many such jobs.
 
-    With ``"estimate": false`` only :meth:`Outlook.room_now`, for which the scheduler is not asked.
+    With ``"estimate": false`` only :meth:`Outlook.room_now`, at once: no estimate is asked for.
     A POST, for each may be a question to the scheduler. Lab's form for clusters asks with the server's token.
     """
 
@@ -42,6 +43,7 @@ class OutlookHandler(APIHandler):
         count = body.get("count", 1)
         if type(count) is not int or not 1 <= count <= MOST_JOBS:
             raise web.HTTPError(400, f"count: a whole number from 1 to {MOST_JOBS}")
+        estimate = body.get("estimate") is not False
         offers = self.settings[SETTING]
         try:
             offer = offers.make(person.name, [group.name for group in person.groups])
@@ -50,9 +52,9 @@ class OutlookHandler(APIHandler):
                 offer,
                 offers.known().accounts,
                 self.settings[ESTIMATES],
-                lambda moment: offers.since(moment, WITHIN),
+                lambda moment: offers.since(moment, WITHIN if estimate else AT_ONCE),
             )
-            if body.get("estimate") is False:
+            if not estimate:
                 answer = await outlook.room_now(request)
             else:
                 answer = await outlook.of(request, count)

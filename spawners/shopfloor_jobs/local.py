@@ -86,12 +86,12 @@ class Local:
         await self._end(lambda entry: True)
 
     def end_before_exit(self, seconds: float) -> None:
-        """As :meth:`stop_all` for a process that is about to end: without loop and threads, and for so long at most."""
+        """End what this process started, which is about to end: without loop and threads, and for so long at most."""
+        mine = [child for child in self._children if child.poll() is None]
+        for child in mine:
+            child.terminate()
         deadline = time.monotonic() + seconds
-        for entry in self._settle():
-            if entry.alive:
-                processes.signal_runner(entry.pid or 0, entry.ticks or 0, signals.SIGTERM)
-        while any(entry.alive for entry in self._settle()) and time.monotonic() < deadline:
+        while time.monotonic() < deadline and any(child.poll() is None for child in mine):
             time.sleep(POLL_SECONDS)
 
     async def signal(self, owner: str, ids: Sequence[str], signal: int) -> None:

@@ -19,6 +19,9 @@ WORKER_STATES = (
     "requested", "submitted", "pending", "starting", "connected", "lost", "failed", "ended",
 )  # fmt: skip
 
+# What was added since: a Lab that runs on while the hub is upgraded does not tell it.
+LATER = {"expected": None, "place": None}
+
 Read = Callable[[str, Any], Any]
 
 
@@ -136,4 +139,4 @@ _VIEW = _object(
 def clean(view: Any) -> dict[str, Any]:
     """What may be shown of a cluster as the panel knows it: what is not meant for others is left out, what is too
     long is cut. Raises Refused where something has another shape, and names it."""
-    return _VIEW("view", view)
+    return _VIEW("view", {**LATER, **view} if isinstance(view, Mapping) else view)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .job import Seen, State
 from .reasons import cause_words
-from .slurm_text import STATES, first_node
+from .slurm_text import STATES, epoch, first_node
 
 COLUMNS = ("JobID", "State", "NodeList", "Partition", "Submit", "Start", "End")
 SINCE = "now-7days"  # by Slurm's own clock; older ends are nobody's question
@@ -45,12 +45,8 @@ def parse_sacct(output: str, owner: str, tag: str) -> Seen | None:
             detail=code,
             node="" if nodes == "None assigned" else first_node(nodes),
             partition=partition,
-            submitted=_epoch(submitted),
-            started=_epoch(started),
-            ends=_epoch(ended) if over else None,
+            submitted=epoch(submitted),
+            started=epoch(started),
+            ends=epoch(ended) if over else None,
         )
     return found
-
-
-def _epoch(text: str) -> float | None:
-    return float(text) if text.isdigit() else None

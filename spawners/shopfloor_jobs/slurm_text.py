@@ -166,10 +166,10 @@ def parse_squeue(output: str, mark: str, addresses: Mapping[str, str] | None = N
                 node=node,
                 address=(addresses or {}).get(node, node),
                 partition=partition,
-                submitted=_epoch(submitted),
-                started=None if waits else _epoch(started),
-                ends=None if waits else _epoch(ends),
-                expected=_epoch(started) if waits else None,
+                submitted=epoch(submitted),
+                started=None if waits else epoch(started),
+                ends=None if waits else epoch(ends),
+                expected=epoch(started) if waits else None,
             )
             for one in task_ids(job_id)
         ]
@@ -219,7 +219,7 @@ def first_node(nodes: str) -> str:
     return head + rest.split("]")[0].split(",")[0].split("-")[0]
 
 
-def _epoch(text: str) -> float | None:
+def epoch(text: str) -> float | None:
     return float(text) if text.isdigit() else None
 
 
@@ -343,7 +343,7 @@ ESTIMATE = re.compile(r"Job \d+ to start at (\S+) using .* on nodes (\S*) in par
 def parse_estimate(text: str) -> float:
     """When ``sbatch --test-only`` says that a job would start, in epoch seconds. Raises ValueError."""
     found = ESTIMATE.search(text)
-    started = _epoch(found.group(1)) if found else None
+    started = epoch(found.group(1)) if found else None
     if started is None:
         raise ValueError(f"sbatch --test-only printed {text[:200]!r}")
     return started

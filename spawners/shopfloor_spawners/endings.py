@@ -103,9 +103,7 @@ async def why(spawner: ShopfloorSpawner, seen: Seen | None) -> Ending:
     assert spawner.intent is not None
     scheduler, owner = spawner.view.scheduler, spawner.owner
     spawner.last_words = await _read(scheduler, owner, spawner.intent, READ_WITHIN)
-    record, log = spawner.last_words or UNREAD
-    seen = await _accounted(scheduler, owner, spawner.intent.tag, seen, record)
-    return ending_of(facts_of(spawner, seen, record, log))
+    return ending_of(facts_of(spawner, seen, *(spawner.last_words or UNREAD)))
 
 
 def tell(spawner: ShopfloorSpawner) -> None:
@@ -138,7 +136,8 @@ async def _complete(spawner: ShopfloorSpawner, intent: Intent, facts: Facts) -> 
     read = await _read(spawner.view.scheduler, facts.owner, intent, READ_LATER)
     record, log = read or UNREAD
     seen = spawner.view.last_known(facts.owner, facts.tag) or facts.seen
-    seen = await _accounted(spawner.view.scheduler, facts.owner, facts.tag, seen, record)
+    if not _is_told(facts, seen, record):
+        seen = await _accounted(spawner.view.scheduler, facts.owner, facts.tag) or seen
     ending = ending_of(replace(facts, seen=seen, exit=record, log=log))
     _count(ending, intent, facts.owner)
     session = object_session(spawner.orm_spawner)
@@ -152,21 +151,20 @@ async def _complete(spawner: ShopfloorSpawner, intent: Intent, facts: Facts) -> 
         spawner.log.warning("How %s ended could not be stored: %s", facts.tag, error)
 
 
-async def _accounted(
-    scheduler: Scheduler,
-    owner: str,
-    tag: str,
-    seen: Seen | None,
-    record: Mapping[str, Any] | None,
-) -> Seen | None:
-    """The job with its end, from the scheduler's accounts where nobody else tells it: its runner wrote nothing, and
-    the scheduler no longer shows it (the hub was away for longer than Slurm's MinJobAge, say)."""
-    if record or (seen and not seen.alive):
-        return seen
+def _is_told(facts: Facts, seen: Seen | None, record: Mapping[str, Any] | None) -> bool:
+    """Whether its end is known: from its runner, from who ended it, or from what the scheduler shows."""
+    ended = seen is not None and not seen.alive
+    return bool(record or facts.ended_by or facts.hub_cancelled or ended)
+
+
+async def _accounted(scheduler: Scheduler, owner: str, tag: str) -> Seen | None:
+    """The job with its end, from the scheduler's accounts, for where nobody else tells it: its runner wrote nothing,
+    and the scheduler no longer shows it (the hub was away for longer than Slurm's MinJobAge, say)."""
     try:
-        return await asyncio.wait_for(scheduler.past(owner, tag), READ_WITHIN) or seen
+        past = await asyncio.wait_for(scheduler.past(owner, tag), READ_LATER)
     except (SchedulerError, asyncio.TimeoutError):
-        return seen
+        return None
+    return past if past and not past.alive else None
 
 
 async def _read(

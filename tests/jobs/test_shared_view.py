@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shopfloor_jobs.fields import Refused
-from shopfloor_jobs.shared_view import MOST_ROWS, MOST_SAMPLES, clean
+from shopfloor_jobs.shared_view import LATER, MOST_ROWS, MOST_SAMPLES, clean
 
 ROW = {
     "name": "worker-1",
@@ -55,6 +55,11 @@ VIEW = {
     "history": [{"at": 1790000000.0, "memory": 1024, "cpu": 99.5, "rate": 1.5}],
 }
 SECRET = "a-secret-that-is-in-no-view"
+
+
+def test_what_an_earlier_lab_does_not_tell_yet_is_not_known():
+    earlier = {name: value for name, value in VIEW.items() if name not in LATER}
+    assert clean(earlier) == VIEW
 
 
 def test_what_is_not_named_is_left_out_at_every_level():

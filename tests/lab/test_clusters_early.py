@@ -408,7 +408,10 @@ async def test_a_cluster_has_the_workers_that_lab_asked_for_and_no_others(person
 
 
 # What a task finds on its worker, whose process dask's nanny forked or spawned.
-SURROUNDINGS = "(hash('a key'), dict(__import__('os').environ))"
+SURROUNDINGS = (
+    "(hash('a key'), dict(__import__('os').environ),"
+    " 'shopfloor_lab.clusters.forked' in __import__('sys').modules)"
+)
 
 
 async def test_workers_hash_alike_and_have_what_distributed_sets_however_they_began(person: Person):
@@ -422,6 +425,7 @@ async def test_workers_hash_alike_and_have_what_distributed_sets_however_they_be
     finally:
         await asyncio.to_thread(client.close)
     assert early[0] == later[0]
+    assert (early[2], later[2]) == (True, False), "who is forked draws anew, see forked.py"
     for name, value in dask.config.get("distributed.nanny.pre-spawn-environ").items():
         assert early[1][name] == later[1][name] == str(value)
 

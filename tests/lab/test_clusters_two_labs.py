@@ -13,8 +13,8 @@ from shopfloor_jobs.job import Job, new_tag
 from shopfloor_jobs.offer import ClusterTerms
 from shopfloor_jobs.request import Request
 from shopfloor_lab.clusters.connection import TLS
-from shopfloor_lab.clusters.listing import Clusters
-from shopfloor_lab.clusters.state import ENDED_WITH_LAB
+from shopfloor_lab.clusters.listing import Clusters, Conflict
+from shopfloor_lab.clusters.state import ENDED_WITH_LAB, SILENT
 
 from tests.jobs.waiting import async_wait_until, wait_until
 
@@ -86,6 +86,34 @@ async def test_another_lab_stops_it(person: Person, labs: Labs):
     made = await person.start(mine, 1, request=REQUEST)
     await other.end(made["id"])
     assert (await mine.one(made["id"], max_age=0))["cause"] == "You stopped it."
+
+
+async def test_another_lab_says_that_it_does_not_answer_and_does_not_stop_half_of_it(
+    person: Person, labs: Labs
+):
+    mine, other = labs.both
+    job = Job(labs.tags[0], "alice", "server", Request(cpus=1, time=600), ("sleep", "300"))
+    [server] = await person.scheduler.submit(job)
+    made = await person.start(mine, 1, request=REQUEST)
+    [controller] = person.commands("clusters.controller")
+    controller.suspend()
+    try:
+        assert (await other.one(made["id"], max_age=0))["reason"] == SILENT
+        with pytest.raises(Conflict, match="beside another Lab server of yours"):
+            await other.end(made["id"])
+        assert len(person.commands("dask_worker")) == 1
+    finally:
+        controller.resume()
+        await person.scheduler.cancel("alice", [server])
+    await person.until_connected(mine, made["id"], 1)
+
+
+async def test_who_started_nothing_ends_nothing(person: Person, labs: Labs):
+    """Another Jupyter server in Lab's own terminal has the same runtime directory."""
+    mine, same = labs.both[1], person.lab()
+    made = await person.start(mine, 1, request=REQUEST)
+    same.end_with_lab()
+    await person.until_connected(mine, made["id"], 1)
 
 
 def test_a_lab_that_ends_takes_along_what_runs_beside_it(person: Person):

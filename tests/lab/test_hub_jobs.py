@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from shopfloor_jobs.job import Seen, State
 from shopfloor_jobs.scheduler import NothingNew, Unreachable
+from shopfloor_jobs.view import View
 from shopfloor_lab import jobs as module
 from shopfloor_lab.hub import Hub
 from shopfloor_lab.jobs import HubJobs
@@ -51,6 +52,20 @@ async def test_the_same_answer_again_is_nothing_new(hub: Application):
         await jobs.look()
     hub.settings["answer"] = {**hub.settings["answer"], "jobs": []}
     assert await jobs.look() == []
+
+
+async def test_a_job_that_is_gone_is_known_to_be_though_nothing_else_changes(
+    hub: Application, monkeypatch
+):
+    """Two answers of the hub's must not show it, and the second of them is "nothing changed"."""
+    now = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    hub.settings["answer"]["jobs"] = []
+    view = View(asking(hub))
+    for _ in range(3):
+        assert not await view.is_gone("alice", JOB.tag, 0)
+    now[0] += module.ALL_AGAIN
+    assert await view.is_gone("alice", JOB.tag, 0)
 
 
 async def test_a_hub_that_gets_no_answer_itself_says_so(hub: Application):

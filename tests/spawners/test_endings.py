@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
 from shopfloor_jobs.job import Seen, State
+from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import Unreachable
 from shopfloor_spawners import endings
-from shopfloor_spawners.ending import Ending
+from shopfloor_spawners.ending import Ending, Facts
 
 
 def ending(number: int, at: float = 0.0, **more) -> Ending:
@@ -80,25 +82,36 @@ class Accounting:
     """A scheduler whose accounts tell this of every job."""
 
     def __init__(self, told: Seen | Unreachable | None):
-        self.told, self.asked = told, 0
+        self.told = told
 
     async def past(self, owner: str, tag: str) -> Seen | None:
-        self.asked += 1
         if isinstance(self.told, Unreachable):
             raise self.told
         return self.told
 
 
-@pytest.mark.parametrize("seen", [None, LIVED])
-async def test_an_end_that_nobody_else_tells_is_asked_of_the_accounts(seen: Seen | None):
-    accounting = Accounting(ENDED)
-    assert await endings._accounted(accounting, "alice", TAG, seen, None) == ENDED
-    for nothing in (None, Unreachable("slurmdbd is down")):
-        assert await endings._accounted(Accounting(nothing), "alice", TAG, seen, None) == seen
+async def test_an_end_that_nobody_else_tells_is_told_by_the_accounts():
+    assert await endings._accounted(Accounting(ENDED), "alice", TAG) == ENDED
+    # What slurmdbd was not told of yet lives on there.
+    for nothing in (None, LIVED, Unreachable("slurmdbd is down")):
+        assert await endings._accounted(Accounting(nothing), "alice", TAG) is None
 
 
-@pytest.mark.parametrize(("seen", "record"), [(ENDED, None), (LIVED, {"cause": "ended by itself"})])
-async def test_an_end_that_is_known_costs_no_question(seen: Seen, record: dict | None):
-    accounting = Accounting(None)
-    assert await endings._accounted(accounting, "alice", TAG, seen, record) == seen
-    assert accounting.asked == 0
+FACTS = Facts(TAG, "alice", Request(), {}, was_ready=True, now=1790000000.0)
+
+
+@pytest.mark.parametrize(
+    ("facts", "seen", "record", "told"),
+    [
+        (FACTS, None, None, False),
+        (FACTS, LIVED, None, False),
+        (FACTS, ENDED, None, True),
+        (FACTS, LIVED, {"cause": "ended by itself"}, True),
+        (replace(FACTS, ended_by="alice"), LIVED, None, True),
+        (replace(FACTS, hub_cancelled=True), LIVED, None, True),
+    ],
+)
+def test_the_accounts_are_asked_of_no_end_that_is_known(
+    facts: Facts, seen: Seen | None, record: dict | None, told: bool
+):
+    assert endings._is_told(facts, seen, record) is told

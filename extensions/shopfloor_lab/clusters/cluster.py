@@ -23,6 +23,7 @@ from . import appearance
 from .adapting import Adapting
 from .client import TIMEOUT, Client, NotConnected, choose, compare, no_answer, security_of
 from .connection import Ended, Most, check_workers
+from .words import ended_line
 
 ANSWER = 5.0  # seconds within which a controller does what it is asked
 LEAVING = 5.0  # seconds that the end of a cluster is waited for
@@ -270,9 +271,7 @@ class Cluster(distributed.deploy.Cluster):
         """Why there is no connection any more, in words."""
         cause = self._cause()
         return NotConnected(
-            f"Cluster {self.name!r} has ended: {cause}"
-            if cause
-            else f"Cluster {self.name!r}: {self._why_not}"
+            ended_line(self.name, cause) if cause else f"Cluster {self.name!r}: {self._why_not}"
         )
 
     def _unreachable(self) -> NotConnected:

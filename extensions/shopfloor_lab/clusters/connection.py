@@ -3,7 +3,7 @@
 ``cluster.json`` is the plan, written before the job is submitted, so that nothing is lost between the two;
 ``connection.json`` says how to reach the controller, and exists while it runs, as does ``tls/``;
 ``workers.json`` names the jobs of its workers and ``first.json`` those that Lab asked for, ``ended.json`` why the
-controller itself ended, and ``share.json`` who else may see it.
+controller itself ended, ``took.json`` what its workers took till then, and ``share.json`` who else may see it.
 """
 
 from __future__ import annotations

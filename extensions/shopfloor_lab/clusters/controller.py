@@ -177,9 +177,9 @@ class Controller:
         remove_secrets(self.path)
         if workers.launch.at_rest:
             (self.path / WORKERS).unlink(missing_ok=True)
-        self._leave_cause()
         with contextlib.suppress(OSError):
             Took(**workers.spent.report()).write(self.path)
+        self._leave_cause()
 
     async def _give_back(self) -> None:
         """End the token that the hub was asked with; one that is left behind ends by itself."""

@@ -31,7 +31,7 @@ async def together(made: Prepared, hub: Hub) -> bool:
     """Whether workers are asked for with the cluster's own job: where that is expected to begin right away,
     for else they would hold GPUs for nothing.
 
-    The hub tells from what it knows of the machine, and asks the scheduler nothing for it.
+    The hub tells from what it knows of the machine, which is a minute old at most where Slurm answers quickly.
     """
     if not made.plan.workers:
         return False

@@ -50,6 +50,7 @@ from .kernels import Kernels
 from .news import News
 from .planning import Planner, most_workers
 from .remote import NoAnswer, Remote
+from .words import ended_line
 
 log = logging.getLogger("shopfloor.clusters")
 
@@ -226,7 +227,12 @@ class Clusters:
             if files.connection is None:
                 raise NoAnswer
             await self._remote.ask(files.connection, "stop")
-        except NoAnswer:
+        except NoAnswer as error:
+            if self._is_elsewhere(files.plan):
+                raise Conflict(
+                    f"Cluster {files.plan.name!r} does not answer, and it runs beside another Lab server of"
+                    " yours: stop it there, or stop that server."
+                ) from error
             await self._cancel(files)
         deadline = time.monotonic() + STOPPING
         while time.monotonic() < deadline:
@@ -310,8 +316,9 @@ class Clusters:
             offer = await self.offer()
             if self._is_elsewhere(files.plan):
                 # What runs in another Lab server's job only that one sees: here, whether that job still lives.
-                gone = await self._hubs_view(offer).is_gone(offer.person, files.plan.lab, max_age)
-                return state.Sight(last=last, gone=gone)
+                view, lab = self._hubs_view(offer), files.plan.lab
+                await view.job(offer.person, lab, max_age)
+                return state.Sight(last=last, gone=view.was_gone(offer.person, lab))
             view = self._beside if files.plan.beside_lab else self._hubs_view(offer)
             seen = await view.job(offer.person, files.id, max_age)
             gone = await view.is_gone(offer.person, files.id)
@@ -390,7 +397,7 @@ def _expired(certificate: str) -> str:
 
 
 def _over(cluster: Mapping[str, Any]) -> Conflict:
-    return Conflict(f"Cluster {cluster['name']!r} has ended: {cluster['cause']}")
+    return Conflict(ended_line(cluster["name"], cluster["cause"]))
 
 
 def _free_name(taken: list[str]) -> str:

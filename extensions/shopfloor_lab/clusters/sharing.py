@@ -28,6 +28,7 @@ from shopfloor_lab.offer import NoOffer
 
 from .connection import SHARE, Share, cluster_directories
 from .listing import Clusters, Conflict
+from .state import shared_with
 
 WATCHED, UNWATCHED = (
     2.0,
@@ -210,17 +211,11 @@ class Sharing:
             await asyncio.to_thread((path / SHARE).unlink, True)
 
     async def _shown(self, cluster: str, path: Path) -> dict[str, Any] | None:
-        share = await asyncio.to_thread(Share.read, path)
-        if share is None or share.until <= time.time():
+        shown = shared_with(await asyncio.to_thread(Share.read, path), time.time())
+        if shown is None:
             return None
         told = self._told.get(cluster, _Told())
-        return {
-            "people": list(share.people),
-            "teams": list(share.teams),
-            "until": share.until,
-            "looked": told.looked,
-            "problem": told.problem or None,
-        }
+        return {**shown, "looked": told.looked, "problem": told.problem or None}
 
     async def _directory(self, cluster: str) -> Path:
         """Raises LookupError where there is no cluster of this id."""

@@ -15,6 +15,7 @@ from .connection import Connection, Ended, Plan, Share, Took
 UNSEEN = 30  # seconds for which a submitted job may be missing in the scheduler's list
 LOG_LINES = 20
 UNKNOWN = "The scheduler no longer knows it."
+SILENT = "It does not answer at the moment."
 ENDED_WITH_LAB = "The Lab server beside which it ran has ended."
 
 
@@ -112,7 +113,7 @@ def describe(
         or (connection.job_id if connection else "")
         or (seen.id if seen else "")
         or None,
-        "shared": None if ended else _shared(files.share, now),
+        "shared": None if ended else shared_with(files.share, now),
         "log": (files.log or (files.exit or {}).get("tail") or None) if ended else None,
     }
 
@@ -135,14 +136,15 @@ def _state(
     if seen is None:
         if sight.gone and (files.start or now - files.plan.created > UNSEEN):
             return State.ENDED.value, "", ENDED_WITH_LAB if files.plan.beside_lab else UNKNOWN
-        return sight.last or _state_of_files(files), "", ""
+        quiet = SILENT if files.connection else ""
+        return sight.last or _state_of_files(files), quiet, ""
     if not seen.alive:
         return State.ENDED.value, "", _cause(files, sight)
     if seen.state is not State.RUNNING:
         return seen.state.value, seen.reason, ""
     if files.connection is None:
         return State.STARTING.value, "", ""
-    return State.RUNNING.value, sight.trouble or "It does not answer at the moment.", ""
+    return State.RUNNING.value, sight.trouble or SILENT, ""
 
 
 def _state_of_files(files: Files) -> str:
@@ -159,7 +161,7 @@ def _cause(files: Files, sight: Sight) -> str:
     return f"{cause}; {sight.trouble}" if sight.trouble else cause
 
 
-def _shared(share: Share | None, now: float) -> dict[str, Any] | None:
+def shared_with(share: Share | None, now: float) -> dict[str, Any] | None:
     """Who else may see it, and until when."""
     if share is None or share.until <= now:
         return None

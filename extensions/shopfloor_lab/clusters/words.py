@@ -14,6 +14,7 @@ from shopfloor_jobs.fields import show_bytes, show_seconds
 
 Report = Mapping[str, Any]  # a cluster, or one of its workers, as state.py and rows.py describe it
 MUCH = 0.4  # of all memory, above which it is told that it does not hold results
+ENDED = "ended "  # begins a cause that says the state once more: "ended after 2 h without work"
 STATES = {
     "submitted": "Asked",
     "pending": "Waiting",
@@ -42,6 +43,12 @@ def state_line(cluster: Report) -> str:
             return f"Ended {why[len('ended ') :]}"
         return f"{word}: {why}"
     return f"{word} on {cluster['node']}" if cluster["node"] and not over else word
+
+
+def ended_line(name: str, cause: str) -> str:
+    """That a cluster has ended, and why."""
+    after = f" {cause[len(ENDED) :]}" if cause.startswith(ENDED) else f": {cause}"
+    return f"Cluster {name!r} has ended{after}"
 
 
 def time_left(cluster: Report, now: float) -> str:
