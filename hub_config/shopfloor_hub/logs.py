@@ -13,6 +13,15 @@ from shopfloor_spawners.logged import ATTRIBUTE
 
 from .site import Site
 
+# Letters of one message; JupyterHub logs headers and bodies of requests, too.
+LONGEST = 64 * 1024
+
+
+def _cut(text: str) -> str:
+    return (
+        text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text) - LONGEST} more letters)"
+    )
+
 
 class TextFormatter(CoroutineLogFormatter):
     """JupyterHub's lines, with ``key=value`` after ours."""
@@ -20,7 +29,7 @@ class TextFormatter(CoroutineLogFormatter):
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, Any] = getattr(record, ATTRIBUTE, {})
         words = "".join(f" {key}={value}" for key, value in fields.items())
-        first, newline, rest = super().format(record).partition("\n")
+        first, newline, rest = _cut(super().format(record)).partition("\n")
         return mask(f"{first}{words}{newline}{rest}")
 
 
@@ -32,11 +41,11 @@ class JsonFormatter(CoroutineLogFormatter):
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": mask(record.getMessage()),
+            "message": mask(_cut(record.getMessage())),
             **getattr(record, ATTRIBUTE, {}),
         }
         if record.exc_info and record.exc_info[0]:
-            line["traceback"] = mask(self.formatException(record.exc_info))
+            line["traceback"] = mask(_cut(self.formatException(record.exc_info)))
         return json.dumps(line, ensure_ascii=False, default=str)
 
 

@@ -35,6 +35,7 @@ from .slurm_text import (
     request_arguments,
     sbatch_arguments,
     squeue_arguments,
+    squeue_environment,
 )
 
 INPUT_LIMIT = 8 * 1024**2  # bytes
@@ -76,12 +77,16 @@ def run(
     timeout: float,
     pass_fds: Sequence[int] = (),
     says: bool = False,
+    variables: Mapping[str, str] | None = None,
 ) -> str:
-    """What a Slurm command prints, with ``says`` on standard error. Raises SubmitRefused with its words, or
-    Unreachable."""
+    """What a Slurm command prints, with ``says`` on standard error; ``variables`` it gets beside the usual ones.
+
+    Raises SubmitRefused with its words, or Unreachable.
+    """
     began, outcome = time.monotonic(), "no_answer"
     try:
-        output = _run(command, conf, timeout, pass_fds, says)
+        environment = {**slurm_environment(conf), **(variables or {})}
+        output = _run(command, environment, timeout, pass_fds, says)
         outcome = "ok"
     except SubmitRefused:
         outcome = "refused"
@@ -93,12 +98,16 @@ def run(
 
 
 def _run(
-    command: Sequence[str], conf: str | None, timeout: float, pass_fds: Sequence[int], says: bool
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    timeout: float,
+    pass_fds: Sequence[int],
+    says: bool,
 ) -> str:
     try:
         done = subprocess.run(
             list(command),
-            env=slurm_environment(conf),
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -159,7 +168,8 @@ def submit(payload: Mapping[str, Any]) -> dict[str, Any]:
 def living(tag: str, owner: str, conf: str | None, timeout: float) -> list[str]:
     """Ids of the owner's living jobs with this tag."""
     mark = secrets.token_hex(8)
-    jobs = parse_squeue(run(squeue_arguments(mark, [tag]), conf, timeout), mark)
+    output = run(squeue_arguments([tag]), conf, timeout, variables=squeue_environment(mark))
+    jobs = parse_squeue(output, mark)
     mine = [job for job in jobs if job.tag == tag and job.owner == owner and job.alive]
     return [job.id for job in mine if job.detail != "COMPLETING"]
 

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 
 MASK = "…"
 
+# Every repetition is bounded: whoever writes a log must not choose how long the hub, which masks it, stands still.
+_PART = r"[\w.-]{0,40}"
+_GAP = r"\s{0,8}"
 # Names whose value is secret however short, and names whose value is only when it is long: a log that
 # counts tokens or files under keys is no secret.
-_PART = r"[\w.-]{0,40}"  # bounded, so that a long line takes no longer than its length
 _ALWAYS = r"pass(?:word|wd|phrase)|passwd|pwd|secret|credential|nonce"
 _LONG = r"token|api[_-]?key|access[_-]?key|private[_-]?key|account[_-]?key|xsrf|session[_-]?id|auth"
 
@@ -20,14 +22,14 @@ _PATTERNS = (
     # Whole blocks and header lines first: what follows would leave parts of them.
     (
         re.compile(
-            r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?:(-----END [A-Z ]*PRIVATE KEY-----)|\Z)",
+            r"(-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----).*?(?:(-----END [A-Z ]{0,40}PRIVATE KEY-----)|\Z)",
             re.S,
         ),
         rf"\1{MASK}\2",
     ),
     (
         re.compile(
-            r"""(?im)(\b(?:proxy-)?(?:authorization|(?:set-)?cookie)\b["']?\s*[:=]\s*)[^\n]+"""
+            rf"""(?im)(\b(?:proxy-)?(?:authorization|(?:set-)?cookie)\b["']?{_GAP}[:=]{_GAP})[^\n]+"""
         ),
         rf"\1{MASK}",
     ),
@@ -39,7 +41,7 @@ _PATTERNS = (
     # password=…, "secret": "…", --api-key …
     (
         re.compile(
-            rf"""(?i)(\b{_PART}?(?:{_ALWAYS}){_PART}["']?\s*(?:[:=]>?|\s--?\s)\s*)"""
+            rf"""(?i)(\b{_PART}?(?:{_ALWAYS}){_PART}["']?{_GAP}(?:[:=]>?|\s--?\s){_GAP})"""
             # In JSON a line of a log ends with a backslash and an n.
             r"""("[^"\n]*"|'[^'\n]*'|(?:(?!\\n)[^\s"',;&])+)"""
         ),
@@ -47,14 +49,14 @@ _PATTERNS = (
     ),
     (
         re.compile(
-            rf"""(?i)((?:[?&]|\b|--){_PART}?(?:{_LONG}){_PART}["']?\s*(?:[:=]>?|\s)\s*)"""
-            r"""(["']?)(?=[^\s"',;&]{8})(?=[^\s"',;&]*\d)(?![\d.,]+\b)[^\s"',;&]+"""
+            rf"""(?i)((?:[?&]|\b|--){_PART}?(?:{_LONG}){_PART}["']?(?:{_GAP}[:=]>?{_GAP}|\s{{1,8}}))"""
+            r"""(["']?)(?=[^\s"',;&]{8})(?=[^\s"',;&]{0,300}\d)(?![\d.,]+\b)[^\s"',;&]+"""
         ),
         rf"\1\2{MASK}",
     ),
     # token …, Bearer …
     (
-        re.compile(r"(?i)(\b(?:token|bearer|basic)\s+)(?=\S*\d)[A-Za-z0-9._~+/=-]{12,}"),
+        re.compile(r"(?i)(\b(?:token|bearer|basic)\s{1,8})(?=\S{0,300}\d)[A-Za-z0-9._~+/=-]{12,}"),
         rf"\1{MASK}",
     ),
     # Keys that are known by their form: AWS, GitHub, GitLab, Hugging Face, OpenAI, Slack, JSON web tokens.

@@ -95,7 +95,9 @@ class Slurm:
     async def look(self) -> list[Seen]:
         mark = secrets.token_hex(8)
         within = min(LOOK_WITHIN, self.timeout)
-        output = await self._ask(slurm_text.squeue_arguments(mark), within)
+        output = await self._ask(
+            slurm_text.squeue_arguments(), within, slurm_text.squeue_environment(mark)
+        )
         try:
             seen = slurm_text.parse_squeue(output, mark, self._addresses)
             unknown = any(job.node and job.node not in self._addresses for job in seen)
@@ -140,12 +142,21 @@ class Slurm:
         )
         return slurm_accounts.parse(*told)
 
-    async def _ask(self, command: Sequence[str], timeout: float | None = None) -> str:
+    async def _ask(
+        self,
+        command: Sequence[str],
+        timeout: float | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> str:
         """Run a query as ourselves; whatever goes wrong with one means that nothing is known."""
         with verbs.recorded() as ran:
             try:
                 return await asyncio.to_thread(
-                    verbs.run, command, self.conf, timeout or self.timeout
+                    verbs.run,
+                    command,
+                    self.conf,
+                    timeout or self.timeout,
+                    variables=variables,
                 )
             except SubmitRefused as error:
                 raise Unreachable(str(error)) from error

@@ -105,26 +105,30 @@ def parse_sbatch(output: str) -> str:
     return job_id
 
 
-def squeue_arguments(mark: str, names: Sequence[str] = ()) -> list[str]:
-    """``squeue`` over all jobs, those that ended lately included.
+def squeue_arguments(names: Sequence[str] = ()) -> list[str]:
+    """``squeue`` over all jobs, those that ended lately included; :func:`squeue_environment` has its columns.
 
-    ``mark`` is a random word that opens each line and parts its columns: job names are other people's text
-    and may hold newlines. (The long names of ``--Format`` would cut what is longer than their columns.) The
-    header line proves that ``squeue`` did answer, even when there is no job. An array that waits is one line
+    The header line proves that ``squeue`` did answer, even when there is no job. An array that waits is one line
     (somebody's may have a hundred thousand tasks), of any length by SLURM_BITSTR_LEN (see helper.py).
     """
     only = [f"--name={','.join(names)}"] if names else []
-    return [
-        "squeue",
-        "--all",  # hidden partitions too: what is not shown would be taken for gone
-        "--states=all",
-        *only,
-        f"--format={mark}" + mark.join(COLUMNS),
-    ]
+    # All: hidden partitions too, for what is not shown would be taken for gone.
+    return ["squeue", "--all", "--states=all", *only]
+
+
+def squeue_environment(mark: str) -> dict[str, str]:
+    """What ``squeue`` prints (squeue(1), ENVIRONMENT VARIABLES).
+
+    ``mark`` is a random word that opens each line and parts its columns: job names are other people's text and may
+    hold newlines. Who knew it while ``squeue`` runs could write lines of anybody's, so that it stands in no command
+    line. (The long names of ``--Format`` would cut what is longer than their columns.)
+    """
+    return {"SQUEUE_FORMAT": mark + mark.join(COLUMNS)}
 
 
 # Id, owner, state, reason, nodes, partition, submitted, started, ends, priority; the name comes last.
 COLUMNS = ("%i", "%u", "%T", "%r", "%N", "%P", "%V", "%S", "%e", "%Q", "%j")
+MOST_TASKS = 5000
 NOT_IN_LINE = ("Held", "Dependency", "BeginTime", "JobArrayTaskLimit", "Reservation")
 
 
@@ -184,7 +188,10 @@ def parse_squeue(output: str, mark: str, addresses: Mapping[str, str] | None = N
 
 
 def task_ids(job_id: str) -> list[str]:
-    """The ids in one line of ``squeue``: ``17``, ``17_3``, or all of an array that waits, ``17_[0-2,5%2]``."""
+    """The ids in one line of ``squeue``: ``17``, ``17_3``, or all of an array that waits, ``17_[0-2,5%2]``.
+
+    Of one that is larger than any of ours, and has a name of ours all the same, the first are told.
+    """
     array, bracket, rest = job_id.partition("_[")
     if not bracket:
         return [job_id]
@@ -196,9 +203,9 @@ def task_ids(job_id: str) -> list[str]:
             raise ValueError(f"squeue printed the array {job_id[:200]!r}")
         found += [
             f"{array}_{index}"
-            for index in range(int(first), int(last or first) + 1, int(step or 1))
+            for index in range(int(first), int(last or first) + 1, int(step or 1))[:MOST_TASKS]
         ]
-    return found
+    return found[:MOST_TASKS]
 
 
 def _places(line_up: list[tuple[str, int, int, str]]) -> dict[str, int]:

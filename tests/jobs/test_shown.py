@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from shopfloor_jobs import helper
 from shopfloor_jobs.job import Job, new_tag
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.slurm import Slurm
@@ -17,9 +18,9 @@ SBATCH = """import json, os, sys
 json.dump(sys.argv, open(os.environ["HOME"] + "/argv.json", "w"))
 print(17)
 """
-SQUEUE = """import sys
-form = next(one for one in sys.argv if one.startswith("--format="))
-mark = form.removeprefix("--format=").split("%")[0]
+SQUEUE = """import json, os, sys
+mark = os.environ["SQUEUE_FORMAT"].split("%")[0]
+json.dump([mark, sys.argv], open(os.environ["HOME"] + "/squeue.json", "w"))
 print(mark + "JOBID" + mark)
 """
 
@@ -64,3 +65,11 @@ async def test_what_slurm_shows_is_what_it_runs(home: Path, count: int) -> None:
     ]
     assert shown[0] == "sbatch" and "--gres=gpu:a100:1" in shown
     assert "a-secret" not in " ".join(shown) and "a-value" not in " ".join(shown)
+
+
+async def test_what_parts_the_columns_stands_in_no_command_line(home: Path) -> None:
+    """Else who reads /proc meanwhile writes lines of anybody's, with the name of a job of theirs."""
+    assert await Slurm().look() == []
+    assert helper.living(new_tag("server"), "alice", None, 10) == []
+    mark, command = json.loads((home / "squeue.json").read_text())
+    assert len(mark) == 16 and mark not in " ".join(command)

@@ -21,6 +21,7 @@ from shopfloor_jobs.slurm_text import (
     request_arguments,
     sbatch_arguments,
     squeue_arguments,
+    squeue_environment,
     task_ids,
 )
 
@@ -174,9 +175,12 @@ def test_what_is_left_of_an_array_whose_waiting_tasks_were_cancelled_is_no_task(
 
 
 def test_the_query_asks_for_every_job_and_its_columns_can_be_told_apart():
-    command = squeue_arguments(MARK)
-    assert "--states=all" in command
-    assert command[-1].count(MARK) == 11
+    assert "--states=all" in squeue_arguments()
+    assert squeue_environment(MARK)["SQUEUE_FORMAT"].count(MARK) == 11
+
+
+def test_of_an_array_that_is_larger_than_any_of_ours_the_first_tasks_are_told():
+    assert len(task_ids("17_[0-9999999999]")) == len(task_ids("17_[0-6000,7000-9000]")) == 5000
 
 
 @pytest.mark.parametrize(
