@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
-from jupyterhub import apihandlers, orm
+from jupyterhub import apihandlers
 from jupyterhub.apihandlers.base import APIHandler
 from shopfloor_jobs.scheduler import SchedulerError
+from shopfloor_spawners.asking import person_of
 from tornado import web
 
 SETTING = "shopfloor_offers"
@@ -14,9 +15,7 @@ SETTING = "shopfloor_offers"
 
 class OfferHandler(APIHandler):
     async def get(self) -> None:
-        person = self.current_user
-        if person is None or isinstance(person, orm.Service):
-            raise web.HTTPError(403, "an offer is made to a person who shows a token of theirs")
+        person = person_of(self, clusters=True)
         groups = [group.name for group in person.groups]
         try:
             offer = self.settings[SETTING].make(person.name, groups)

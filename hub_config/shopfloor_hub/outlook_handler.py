@@ -7,9 +7,9 @@ from typing import Any
 
 from jupyterhub import apihandlers
 from jupyterhub.apihandlers.base import APIHandler
-from jupyterhub.user import User
 from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.scheduler import SchedulerError
+from shopfloor_spawners.asking import person_of
 from tornado import web
 
 from .estimates import TooMany
@@ -31,9 +31,7 @@ class OutlookHandler(APIHandler):
     """
 
     async def post(self) -> None:
-        person = self.current_user
-        if not isinstance(person, User):
-            raise web.HTTPError(403, "an outlook is given to a person")
+        person = person_of(self)
         if len(self.request.body) > BODY_LIMIT:
             raise web.HTTPError(413, f"longer than {BODY_LIMIT} bytes")
         body = self.get_json_body()

@@ -13,9 +13,9 @@ from typing import Any
 
 from jupyterhub import apihandlers
 from jupyterhub.apihandlers.base import APIHandler
-from jupyterhub.scopes import Scope
 from jupyterhub.user import User
 from shopfloor_jobs.fields import Refused
+from shopfloor_spawners.asking import CLUSTER_TAG, person_of
 from tornado import web
 
 from .shares import Owner, Revoked, Shares, TooMany, TooOften
@@ -51,22 +51,8 @@ class _Handler(APIHandler):
         return self.settings[SETTING]
 
     def person(self) -> User:
-        """Who asks, with a token that may speak for all of them.
-
-        A token that some service was given only to know who its visitor is must not do: nor one that a visited
-        server of somebody else's holds, which may access that server alone.
-        """
-        person = self.current_user
-        if not isinstance(person, User):
-            raise web.HTTPError(403, "views are shared between people who show a token of theirs")
-        access = self.parsed_scopes.get("access:servers", {})
-        own = access is Scope.ALL or (
-            person.name in access.get("user", ())
-            or any(one.partition("/")[0] == person.name for one in access.get("server", ()))
-        )
-        if not own:
-            raise web.HTTPError(403, "this token may not act for the person: use the server's own")
-        return person
+        """Who asks, with a token that may speak for all of them."""
+        return person_of(self)
 
     def owner(self) -> Owner:
         person = self.person()
@@ -152,9 +138,9 @@ def _teams(person: User) -> list[str]:
 
 ROUTES = [
     (r"/api/shopfloor/shares", SharesHandler),
-    (r"/api/shopfloor/shares/([^/]+)", ShareHandler),
+    (rf"/api/shopfloor/shares/({CLUSTER_TAG.pattern})", ShareHandler),
     (r"/api/shopfloor/shared", SharedHandler),
-    (r"/api/shopfloor/shared/([^/]+)/([^/]+)", ViewHandler),
+    (rf"/api/shopfloor/shared/([^/]+)/({CLUSTER_TAG.pattern})", ViewHandler),
 ]
 
 

@@ -9,13 +9,13 @@ import io
 import json
 import os
 import platform
-import stat
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from . import __version__
+from .directory import open_plain
 from .masking import mask
 
 # Records and output; the script is the runner, whose version is told, and whatever else lies there may be a key.
@@ -60,15 +60,11 @@ def _end_of(path: Path, limit: int) -> str | None:
     if limit <= 0:
         return None
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_plain(path)
     except OSError:
         return None
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        file.seek(max(0, status.st_size - limit))
+    with file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - limit))
         return file.read(limit).decode(errors="replace")
 
 

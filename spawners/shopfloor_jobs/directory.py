@@ -7,14 +7,16 @@ import errno
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from .job import TAG, Job
 
 PRIVATE, SECRETS = "private", "secrets.json"  # what the runner knows by these names, too
+LARGEST_RECORD = 4 * 1024**2  # bytes
 PROBE = 4096  # bytes; a block, for what is smaller may still fit in a full disk
 KEPT = 40  # directories of ended jobs that stay for the person to look at
 
@@ -99,11 +101,26 @@ def write_text(path: Path, text: str, mode: int = 0o600) -> None:
         raise
 
 
+def open_plain(path: Path) -> BinaryIO:
+    """A plain file, open for reading: in a home may lie a pipe that nobody feeds, or a link. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in a record, or None where there is none yet."""
+    """The object in a record, or None where there is none yet. Raises OSError for what is no plain file."""
     try:
-        data = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):  # or it is being written, or was cut off
+        with open_plain(path) as file:
+            text = file.read(LARGEST_RECORD + 1)
+        data = json.loads(text) if len(text) <= LARGEST_RECORD else None
+    except (
+        FileNotFoundError,
+        ValueError,
+        RecursionError,
+    ):  # or it is being written, or was cut off
         return None
     return data if isinstance(data, dict) else None
 
@@ -127,7 +144,7 @@ def tail(path: Path, lines: int = 20, limit: int = 64 * 1024, index: int | None 
     outputs = sorted(path.glob(f"output-{copies}.log"), key=lambda one: one.stat().st_mtime)
     if not outputs:
         return ""
-    with outputs[-1].open("rb") as file:
+    with open_plain(outputs[-1]) as file:
         file.seek(0, os.SEEK_END)
         file.seek(max(0, file.tell() - limit))
         text = file.read().decode(errors="replace")
@@ -171,5 +188,8 @@ def _has_ended(path: Path) -> bool:
     if not ends:
         return False
     # Copies may still wait in the queue, without any record.
-    copies = (read_json(path / "request.json") or {}).get("runner", {}).get("copies", 1)
+    try:
+        copies = (read_json(path / "request.json") or {}).get("runner", {}).get("copies", 1)
+    except OSError:
+        return False
     return ends >= max(copies, len(list(path.glob("start-*.json"))))

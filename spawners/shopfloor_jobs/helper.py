@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import pwd
 import secrets
+import signal as signals
 import subprocess
 import sys
 import time
@@ -39,6 +41,7 @@ from .slurm_text import (
 )
 
 INPUT_LIMIT = 8 * 1024**2  # bytes
+LASTS = 3  # times the time limit of one command
 RUNNER_GRACE = 10  # seconds between TERM and KILL of what a command leaves behind
 
 # Each command that was run: its name, how many seconds it took, and "ok", "refused" or "no_answer".
@@ -314,6 +317,8 @@ def main() -> None:
         payload = json.loads(text or b"{}")
     except ValueError:
         sys.exit("shopfloor-helper: the input is no JSON")
+    # Whoever waits gives up then, and cannot end what runs as somebody else.
+    signals.alarm(math.ceil(LASTS * float(payload.get("timeout", 30))))
     json.dump(answer(sys.argv[1], payload), sys.stdout)
 
 

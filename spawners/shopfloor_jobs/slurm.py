@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from . import directory, slurm_accounts, slurm_caps, slurm_past, slurm_text
 from . import helper as verbs
@@ -21,6 +22,10 @@ from .request import Request
 from .scheduler import Description, SchedulerError, SubmitRefused, Unreachable
 
 AT_ONCE = 8  # helpers that run at the same time
+OF_ONE = 2  # of them for one person, whose own files may hold each up
+LONGEST_ANSWER = (
+    16 * 1024**2
+)  # bytes of a helper's answer, which is made in a process of the person's
 LOOK_WITHIN = 10.0  # seconds; who waits for a look waits for all of Shopfloor
 DESCRIBE_AGAIN = 30.0  # seconds
 SHOWN_DESCRIPTOR = 3  # stands for whichever one the environment comes in on
@@ -50,6 +55,7 @@ class Slurm:
         self._version = ""
         # A course that starts at once takes turns here, rather than all descriptors and cores of the hub.
         self._turn = asyncio.Semaphore(AT_ONCE)
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def submit(self, job: Job, count: int = 1) -> list[str]:
         answer = await self._act(
@@ -171,7 +177,8 @@ class Slurm:
     async def _act(self, owner: str, verb: str, payload: Mapping[str, Any]) -> dict[str, Any]:
         payload = {**payload, "conf": self.conf, "timeout": self.timeout}
         if self.helper:
-            async with self._turn:
+            own = self._turns.setdefault(owner, asyncio.Semaphore(OF_ONE))
+            async with own, self._turn:
                 answer = await self._through_sudo(owner, verb, payload)
         elif owner == pwd.getpwuid(os.getuid()).pw_name:
             answer = await asyncio.to_thread(verbs.answer, verb, payload)
@@ -201,11 +208,14 @@ class Slurm:
         text = json.dumps(payload).encode()
         try:
             # The verb has its own time limit for each of its commands; this one is for sudo itself.
-            out, err = await asyncio.wait_for(process.communicate(text), 3 * self.timeout)
+            out, err = await asyncio.wait_for(_exchange(process, text), verbs.LASTS * self.timeout)
         except asyncio.TimeoutError as error:
-            with contextlib.suppress(PermissionError):  # sudo is root's: its input's end ends it
-                process.kill()
-            raise Unreachable(f"the helper did not answer within {3 * self.timeout:g} s") from error
+            _give_up(process)
+            lasted = verbs.LASTS * self.timeout
+            raise Unreachable(f"the helper did not answer within {lasted:g} s") from error
+        except ValueError as error:
+            _give_up(process)
+            raise Unreachable(str(error)) from error
         complaint = err.decode(errors="replace").strip()
         if process.returncode != 0:
             raise SubmitRefused(sudo_words(owner, complaint))
@@ -213,6 +223,37 @@ class Slurm:
             return json.loads(out)
         except ValueError as error:
             raise Unreachable(f"the helper printed no answer: {complaint[:200]}") from error
+
+
+async def _exchange(process: asyncio.subprocess.Process, text: bytes) -> tuple[bytes, bytes]:
+    """As ``process.communicate``, but for answers of a bounded length. Raises ValueError for a longer one."""
+    assert process.stdin and process.stdout and process.stderr
+
+    async def feed(stdin: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            stdin.write(text)
+            await stdin.drain()
+        stdin.close()
+
+    async def read(stream: asyncio.StreamReader) -> bytes:
+        found = bytearray()
+        while chunk := await stream.read(64 * 1024):
+            found += chunk
+            if len(found) > LONGEST_ANSWER:
+                raise ValueError(f"the helper's answer is longer than {LONGEST_ANSWER} bytes")
+        return bytes(found)
+
+    _, out, err = await asyncio.gather(
+        feed(process.stdin), read(process.stdout), read(process.stderr)
+    )
+    await process.wait()
+    return out, err
+
+
+def _give_up(process: asyncio.subprocess.Process) -> None:
+    """Let go of its pipes, and end it where it is ours: sudo is root's, and ends by the helper's own alarm."""
+    with contextlib.suppress(PermissionError, ProcessLookupError):
+        process._transport.close()  # type: ignore[attr-defined]
 
 
 def sudo_command(owner: str, helper: str, verb: str) -> list[str]:

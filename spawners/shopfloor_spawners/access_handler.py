@@ -6,17 +6,15 @@ A server's own token ends with the server, and its certificate is also that of i
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from jupyterhub.apihandlers import APIHandler
-from jupyterhub.user import User
 from shopfloor_jobs.scheduler import SubmitRefused
 from tornado import web
 
+from .asking import CLUSTER_NOTE, CLUSTER_TAG, cluster_of, person_of
 from .encrypted import QUEUE, SLACK
 
-TAG = re.compile(r"shopfloor-cluster-[0-9a-f]{16}")  # never a server's, whose name others trust
 LONGEST = 366 * 24 * 3600  # seconds
 
 
@@ -29,12 +27,9 @@ class AccessHandler(APIHandler):
     """
 
     async def post(self) -> None:
-        person = self.current_user
-        if not isinstance(person, User):
+        person = person_of(self)
+        if self.get_token() is None:
             raise web.HTTPError(403, "access is given to the person who shows a token of theirs")
-        token = self.get_token()
-        if token is None or not token.scopes:
-            raise web.HTTPError(403, "this token is a cluster's, and gives no other access")
         tag, seconds = _checked(self.get_json_body())
         encryption = person.spawner.encryption
         try:
@@ -42,16 +37,15 @@ class AccessHandler(APIHandler):
         except SubmitRefused as error:
             raise web.HTTPError(503, str(error)) from error
         made = person.orm_user.new_api_token(
-            note=f"Dask cluster {tag}", scopes=[], expires_in=QUEUE + seconds + SLACK
+            note=CLUSTER_NOTE.format(tag), scopes=[], expires_in=QUEUE + seconds + SLACK
         )
         self.set_status(201)
         self.finish(json.dumps({"token": made, "files": files}))
 
     async def delete(self) -> None:
-        token = self.get_token()
-        if token is None or not TAG.search(token.note or "") or token.scopes:
+        if not cluster_of(self):
             raise web.HTTPError(403, "this is not the token of a cluster")
-        self.db.delete(token)
+        self.db.delete(self.get_token())
         self.db.commit()
         self.set_status(204)
 
@@ -60,7 +54,8 @@ def _checked(body: Any) -> tuple[str, int]:
     if not isinstance(body, dict):
         raise web.HTTPError(400, "body: an object with tag and time")
     tag, seconds = body.get("tag"), body.get("time")
-    if not isinstance(tag, str) or not TAG.fullmatch(tag):
+    # Never a server's, whose name others trust.
+    if not isinstance(tag, str) or not CLUSTER_TAG.fullmatch(tag):
         raise web.HTTPError(400, "tag: shopfloor-cluster- and 16 hexadecimal digits")
     if type(seconds) is not int or not 0 < seconds <= LONGEST:
         raise web.HTTPError(400, f"time: a whole number of seconds from 1 to {LONGEST}")

@@ -15,6 +15,7 @@ from shopfloor_jobs.request import FIELDS, Request
 
 from .refusals import refused
 
+LONGEST_CAUSE = 300  # letters
 AT = "{at}"  # where a sentence names the time, which pages show in the reader's time zone
 SAVED = "Your saved files are safe. What was only in the memory of a notebook is gone."
 UNTOUCHED = "Nothing was lost: JupyterLab had not started."
@@ -55,7 +56,8 @@ class Facts:
     @property
     def cause(self) -> str:
         """What the runner wrote, else what the scheduler says."""
-        written = str((self.exit or {}).get("cause") or "")
+        # The person's own process wrote it.
+        written = str((self.exit or {}).get("cause") or "")[:LONGEST_CAUSE]
         return written or (self.seen.cause if self.seen else "")
 
     @property

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from jupyterhub.apihandlers import APIHandler
-from jupyterhub.user import User
-from tornado import web
+
+from .asking import person_of
 
 
 class JobsHandler(APIHandler):
@@ -21,9 +21,7 @@ class JobsHandler(APIHandler):
     _etag: str | None = None
 
     async def get(self) -> None:
-        person = self.current_user
-        if not isinstance(person, User):
-            raise web.HTTPError(403, "jobs are told to the person who shows a token of theirs")
+        person = person_of(self, clusters=True)
         view = person.spawner.view
         view.await_news()
         jobs = [job.to_json() for job in view.jobs(owner=person.name)]

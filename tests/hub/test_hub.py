@@ -67,7 +67,8 @@ def test_a_servers_token_asks_for_the_outlook_of_its_own_person(local_hub):
     """With what a server may do and no more: Lab's form for clusters asks so."""
     hub = local_hub.hub
     make_user(hub, "alice")
-    made = hub.api("POST", "users/alice/tokens", expect=201, json={"roles": ["server"]})
+    scopes = ["access:servers!server=alice/", "users:activity!user=alice"]
+    made = hub.api("POST", "users/alice/tokens", expect=201, json={"scopes": scopes})
     answer = ask_outlook(hub, made.json()["token"], user_options={"cpus": 1}, count=3)
     assert answer.status_code == 200, answer.text
     said = answer.json()

@@ -90,3 +90,29 @@ def test_only_the_oldest_ended_jobs_are_tidied_away(tmp_path: Path):
     left = set(directory.jobs_root(tmp_path).iterdir())
     assert left == {new, newest, waiting, running, one_copy_runs, one_copy_waits}
     assert old not in left and never_started not in left
+
+
+@pytest.mark.timeout(20)
+def test_what_is_no_plain_file_holds_nobody_up_and_is_not_followed(tmp_path: Path):
+    """The hub's helper reads these, in homes where anything may lie."""
+    path = directory.directory_of(tmp_path, new_tag("test"))
+    path.mkdir(parents=True)
+    os.mkfifo(path / "exit-0.json")
+    os.mkfifo(path / "output-0.log")
+    (tmp_path / "elsewhere").write_text("{}")
+    (path / "start-0.json").symlink_to(tmp_path / "elsewhere")
+    for read in (directory.exit_record, directory.start_record, directory.tail):
+        with pytest.raises(OSError, match=r"no plain file|Too many levels"):
+            read(path)
+    os.mkfifo(path / "request.json")
+    directory.tidy(tmp_path, keep=0)
+    assert path.exists(), "whether it has ended is not known"
+
+
+def test_a_record_that_is_larger_than_any_of_ours_is_none(tmp_path: Path):
+    record = tmp_path / "exit-0.json"
+    for size, known in ((1024, True), (directory.LARGEST_RECORD, False)):
+        record.write_text(json.dumps({"cause": "a" * size}))
+        assert (directory.read_json(record) is not None) is known
+    record.write_text("[" * 200_000)
+    assert directory.read_json(record) is None

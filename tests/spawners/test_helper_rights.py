@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from shopfloor_jobs import __version__
+from shopfloor_jobs.job import Job
+from shopfloor_jobs.request import Request
 from shopfloor_jobs.slurm import sudo_command
 
 from tests.cluster.layout import SERVICE_USER
+from tests.harness import wait_until
 
 pytestmark = pytest.mark.slurm
 
@@ -24,11 +28,13 @@ def helper(slurm_cluster: Any, software: Path) -> Iterator[str]:
     yield str(path)
 
 
-def as_hub(*command: str) -> subprocess.CompletedProcess[str]:
+def as_hub(
+    *command: str, payload: Mapping[str, Any] | None = None
+) -> subprocess.CompletedProcess[str]:
     """What the hub's user gets from a command; it has no password to give."""
     return subprocess.run(
         ["runuser", "-u", SERVICE_USER, "--", *command],
-        input=json.dumps({"conf": None, "timeout": 5}),
+        input=json.dumps(payload or {"conf": None, "timeout": 5}),
         capture_output=True,
         text=True,
         timeout=30,
@@ -64,3 +70,24 @@ def test_the_helper_itself_does_nothing_as_root(helper: str):
     assert done.returncode == 1
     assert done.stdout == ""
     assert "it does nothing as root; name a group of people in sudoers" in done.stderr
+
+
+def test_a_helper_that_is_held_up_ends_by_itself(helper: str):
+    """Whoever waits for it cannot end it: it is the person's process, and sudo is root's."""
+    tag = "shopfloor-server-fedcba9876543210"
+    path = Path("~alice/.local/share/shopfloor/jobs").expanduser() / tag
+    job = Job(tag, "alice", "server", Request(), ("true",))
+    payload = {
+        **{"job": job.to_json(), "confidential": job.confidential(), "python": "/usr/bin/python3"},
+        **{"conf": None, "timeout": 1},
+    }
+    hold = f"mkdir -p {path} && exec flock {path}/lock sleep 60"
+    holding = subprocess.Popen(["runuser", "-u", "alice", "--", "sh", "-c", hold])
+    try:
+        wait_until((path / "lock").exists, 10, "its lock is held")
+        done = as_hub(*sudo_command("alice", helper, "submit"), payload=payload)
+        assert done.returncode != 0 and done.stdout == ""
+    finally:
+        holding.terminate()
+        holding.wait(10)
+        shutil.rmtree(path)

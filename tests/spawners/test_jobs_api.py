@@ -50,11 +50,6 @@ def test_nobody_sees_somebody_elses(case: Case, tokens):
     assert ask(case, "0" * 32).status_code == 403
 
 
-def test_the_servers_own_token_is_enough(case: Case, tokens):
-    token = case.hub.server("alice")["state"]["shopfloor"]["api_token"]
-    assert ask(case, token).status_code == 200
-
-
 def test_as_long_as_nothing_changes_the_answer_is_304_however_often_the_hub_looks(
     case: Case, tokens
 ):
@@ -118,3 +113,38 @@ def test_what_is_no_clusters_gets_no_access(case: Case, tokens, field: str, tag,
 def test_nobody_gets_access_in_anothers_name(case: Case, tokens):
     assert access(case, case.hub.admin_token).status_code == 403
     assert access(case, "0" * 32).status_code == 403
+
+
+QUESTIONS = [
+    ("GET", "shopfloor/jobs", None),
+    ("GET", "shopfloor/offer", None),
+    ("POST", "shopfloor/outlook", {"user_options": {}}),
+    ("POST", "shopfloor/access", {"tag": CLUSTER, "time": 600}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), QUESTIONS)
+def test_whom_she_visits_may_not_ask_as_her(local_hub: Case, method: str, path: str, body):
+    """A server of bob's that a trainer opens, and any service, is given a token of hers, to know who she is."""
+    hub, options = local_hub.hub, {} if body is None else {"json": body}
+    whole = hub.add_user("trainer")
+    for scope in ("access:servers!server=bob/", "read:users:name!user=trainer"):
+        made = hub.api("POST", "users/trainer/tokens", whole, 201, json={"scopes": [scope]})
+        hub.api(method, path, made.json()["token"], 403, **options)
+    assert hub.api(method, path, whole, **options).status_code in (200, 201)
+
+
+@pytest.mark.parametrize(("method", "path", "body"), QUESTIONS)
+def test_her_servers_own_token_is_enough_for_each(case: Case, tokens, method: str, path: str, body):
+    token = case.hub.server("alice")["state"]["shopfloor"]["api_token"]
+    options = {} if body is None else {"json": body}
+    assert case.hub.api(method, path, token, **options).status_code in (200, 201)
+
+
+def test_of_the_hub_a_cluster_asks_for_jobs_and_offer_alone(case: Case, tokens):
+    token = access(case, tokens["alice"]).json()["token"]
+    for method, path, body in QUESTIONS:
+        options = {} if body is None else {"json": body}
+        status = 200 if method == "GET" else 403
+        case.hub.api(method, path, token, status, **options)
+    case.hub.api("DELETE", "shopfloor/access", token, 204)

@@ -172,6 +172,11 @@ class Sharing:
         except LookupError:
             self._told.pop(cluster, None)  # it was taken off the list
         else:
+            if await asyncio.to_thread(Share.read, path) != share and cluster not in self._told:
+                # It was taken back while this was on its way, and the hub may have forgotten that it was.
+                with contextlib.suppress(NoHub):
+                    await self.hub.ask("DELETE", f"shares/{cluster}")
+                return
             told.looked = answer["looked"]
             if answer["watched"] and len(view["workers"]["rows"]) <= MANY:
                 told.next = self._clock() + WATCHED
