@@ -13,7 +13,7 @@ from shopfloor_jobs.offer import Offer, hardware
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import Description
 
-from .costs import cost_words, gpu_seconds, rate_words, room_words
+from .costs import cost_words, free_words, gpu_seconds, rate_words, room_words
 from .estimates import Estimate, Estimates, TooMany
 from .form import editable_values
 from .offers import Known
@@ -40,11 +40,12 @@ class Outlook:
         self.known_since = known_since
 
     async def of(self, request: Request, count: int = 1) -> dict[str, Any]:
-        """``{"hardware", "cost", "rate", "too_dear", "start", "free", "room", "rooms", "instead"}`` for ``count`` jobs
-        with this request (the workers of a cluster); ``start``, as :func:`start_json` has it, is that of the first.
+        """``{"hardware", "cost", "rate", "too_dear", "start", "free", "room", "rooms", "free_now", "seen", "instead"}``
+        for ``count`` jobs with this request (the workers of a cluster); ``start``, as :func:`start_json` has it, is
+        that of the first.
 
         ``rate`` is the cost per hour, ``room`` how many such jobs fit into what is free (None: nobody knows), and
-        ``rooms`` the same in words by preset.
+        ``rooms`` the same in words by preset; ``free_now`` says in words what is free, as ``seen`` at (epoch seconds).
 
         ``free`` is whether the request would fit into what nobody uses: where others wait in line, Slurm's estimate
         leaves out that it fills gaps (sbatch(1), --test-only), and can be far too late. Raises TooMany.
@@ -53,13 +54,14 @@ class Outlook:
         estimate = await self.estimates.get(self.offer.person, request)
         left = account.gpu_left if account else None
         start = start_json(estimate)
-        machine = (await self.known_since(0.0)).description
+        known = await self.known_since(0.0)
         free, instead = False, []
         if start["kind"] != "now":
             # What is said to be free must not be older than the scheduler's word that it starts later.
-            machine = (await self.known_since(start["asked"] or 0.0)).description
-            free = fits_now(machine, request) >= request.nodes
-            instead = [] if free else await self._instead(machine, request)
+            known = await self.known_since(start["asked"] or 0.0)
+            free = fits_now(known.description, request) >= request.nodes
+            instead = [] if free else await self._instead(known.description, request)
+        machine = known.description
         return {
             "hardware": hardware(request),
             "cost": cost_words(request, account, count),
@@ -69,6 +71,8 @@ class Outlook:
             "free": free,
             "room": room(machine, request) if machine.nodes else None,
             "rooms": self._rooms(machine),
+            "free_now": free_words(self.offer, machine),
+            "seen": known.at,
             "instead": instead,
         }
 

@@ -59,11 +59,33 @@
       }
       said.textContent = parts.join(" ");
       place.dataset.kind = answer.start.kind;
+      showFree(answer);
       const [instead] = answer.instead;
       other.hidden = !instead;
       if (instead) {
         other.textContent = fill(words.instead, instead);
         other.onclick = () => take(instead.values);
+      }
+    };
+
+    /** What is free, as of this answer: else a card would say "free now" beside a start in half an hour. */
+    const showFree = ({ free_now: free, seen, rooms }) => {
+      const line = document.querySelector("#free-now");
+      if (line && free.length) {
+        line.textContent = fill(words.freeNow, { free: free.join(", "), at: clock(seen) });
+      }
+      let taken = false;
+      for (const card of form.querySelectorAll("[data-room]")) {
+        const room = rooms[card.dataset.preset];
+        const now = room === words.noneFree ? "none" : "some";
+        if (room && (now === "some" || card.dataset.room === "some")) {
+          taken ||= now === "none";
+          card.dataset.room = now;
+          card.textContent = room;
+        }
+      }
+      if (taken) {
+        cards(form, words);
       }
     };
 
