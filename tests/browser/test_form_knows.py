@@ -54,7 +54,8 @@ def test_what_is_busy_says_when_and_one_click_takes_what_is_free(
     # What the page said before may be 45 s old, and must not stand beside a start in half an hour.
     expect(page.get_by_text(re.compile("Free now: .*A100 0 of 4, L40 2 of 2"))).to_be_visible()
     card = page.locator(".sf-card").filter(has=page.get_by_label("One GPU", exact=True))
-    expect(card.locator(".sf-room")).to_have_text(re.compile(r"^about \d\d:\d\d$"))
+    # An estimate that is half a minute old does not know yet when.
+    expect(card.locator(".sf-room")).to_have_text(re.compile(r"^(none free now|about \d\d:\d\d)$"))
     picture(page, "form-busy", whole=True)
     take.click()
     expect(page.locator("#field-gpu_type")).to_have_value("l40")
