@@ -19,9 +19,7 @@ from .form import editable_values
 from .offers import Known
 
 SOON = 30.0  # seconds that still count as now; Slurm's own scheduler looks about that often
-RECENT = (
-    60.0  # seconds that what is known of free hardware may be old for a start that waits for nobody
-)
+RECENT = 60.0  # seconds that what is free may be known for, where a start waits for nobody
 TRIED = 2  # alternatives that are asked for
 
 
@@ -54,14 +52,12 @@ class Outlook:
         estimate = await self.estimates.get(self.offer.person, request)
         left = account.gpu_left if account else None
         start = start_json(estimate)
-        known = await self.known_since(0.0)
-        free, instead = False, []
+        # What is said to be free must not be older than the scheduler's word on when it starts.
+        known = await self.known_since(start["asked"] or 0.0)
+        machine, free, instead = known.description, False, []
         if start["kind"] != "now":
-            # What is said to be free must not be older than the scheduler's word that it starts later.
-            known = await self.known_since(start["asked"] or 0.0)
-            free = fits_now(known.description, request) >= request.nodes
-            instead = [] if free else await self._instead(known.description, request)
-        machine = known.description
+            free = fits_now(machine, request) >= request.nodes
+            instead = [] if free else await self._instead(machine, request)
         return {
             "hardware": hardware(request),
             "cost": cost_words(request, account, count),

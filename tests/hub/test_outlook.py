@@ -140,7 +140,9 @@ async def test_many_jobs_cost_as_many_times_and_it_is_told_how_many_fit():
     assert four["cost"] == "400 of the 148 GPU-hours that vision has left"
     assert four["rooms"] == {"small": "free now"}
     assert four["free_now"] == ["CPU nodes 12 of 16 CPUs", "A100 0 of 4", "L40 2 of 2"]
-    assert four["seen"] == 0.0, "when that was found out, of which the page tells the time"
+    assert four["seen"] == four["start"]["asked"], (
+        "found out after the scheduler said when it starts"
+    )
 
 
 async def test_free_hardware_is_told_though_the_scheduler_promises_less():
