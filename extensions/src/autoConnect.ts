@@ -73,8 +73,9 @@ export async function connectNewNotebooks(parts: AutoConnect): Promise<void> {
   palette?.addItem({ command: COMMAND, category: CATEGORY });
   notebooks.tracker.widgetAdded.connect((_, panel) => {
     if (isOn()) {
-      // A notebook that was closed, or whose kernel did not start, says so itself.
-      connectIfBlank(parts, panel).catch(() => undefined);
+      connectIfBlank(parts, panel).catch((error: unknown) =>
+        console.warn('A new notebook was not connected.', error)
+      );
     }
   });
 }
