@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from shopfloor_jobs.job import Job, new_tag
 from shopfloor_jobs.offer import ClusterTerms
@@ -52,15 +53,20 @@ def labs(person: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
     wait_until(lambda: not person.processes(), 30, "nothing of it runs")
 
 
+async def beside_a_server(person: Person, labs: Labs) -> tuple[str, dict[str, Any], psutil.Process]:
+    """The id of the first Lab server's own job, a cluster beside it, and the process of that cluster's scheduler."""
+    job = Job(labs.tags[0], "alice", "server", Request(cpus=1, time=600), ("sleep", "300"))
+    [server] = await person.scheduler.submit(job)
+    made = await person.start(labs.both[0], 1, request=REQUEST)
+    [controller] = person.commands("clusters.controller")
+    return server, made, controller
+
+
 async def test_another_lab_takes_it_for_living_as_long_as_the_labs_job_lives(
     person: Person, labs: Labs
 ):
-    mine, other = labs.both
-    job = Job(labs.tags[0], "alice", "server", Request(cpus=1, time=600), ("sleep", "300"))
-    [server] = await person.scheduler.submit(job)
-    made = await person.start(mine, 1, request=REQUEST)
-    [controller] = person.commands("clusters.controller")
-
+    other = labs.both[1]
+    server, made, controller = await beside_a_server(person, labs)
     controller.suspend()  # too busy to answer
     try:
         for _ in range(3):
@@ -92,10 +98,7 @@ async def test_another_lab_says_that_it_does_not_answer_and_does_not_stop_half_o
     person: Person, labs: Labs
 ):
     mine, other = labs.both
-    job = Job(labs.tags[0], "alice", "server", Request(cpus=1, time=600), ("sleep", "300"))
-    [server] = await person.scheduler.submit(job)
-    made = await person.start(mine, 1, request=REQUEST)
-    [controller] = person.commands("clusters.controller")
+    server, made, controller = await beside_a_server(person, labs)
     controller.suspend()
     try:
         assert (await other.one(made["id"], max_age=0))["reason"] == SILENT
