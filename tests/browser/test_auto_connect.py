@@ -38,6 +38,7 @@ def test_a_new_notebook_is_connected_once_that_is_chosen_and_one_that_was_open_n
         # The choice is the person's, not the page's; what Lab opens again is not new.
         page.reload()
         lab = Lab(page, "Untitled")
+        lab.shown_notebook()  # Lab brings it to the front once more when its kernel is there
         lab.command("New Launcher")
         again = lab.new_notebook()
         expect(again.panel.get_by_text(CONNECTED)).to_be_visible()
