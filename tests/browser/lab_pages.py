@@ -68,10 +68,12 @@ class Lab:
         return self._ready_notebook(panel.get_attribute("id"))
 
     def _ready_notebook(self, identity: str | None) -> Notebook:
+        """By the status bar, for a toolbar without room for the kernel's name lays it behind "…"."""
         panel = self.page.locator(f"#{identity}")
-        expect(panel.locator(".jp-Toolbar-kernelName")).to_contain_text("Python 3")
-        idle = panel.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
-        expect(idle).to_be_visible()
+        tab = self.page.locator(f"#{panel.get_attribute('aria-labelledby')} .lm-TabBar-tabLabel")
+        tab.click()
+        kernel = self.page.get_by_title(f"Change kernel for {tab.inner_text()}", exact=True)
+        expect(kernel).to_contain_text(re.compile(r"^Python 3 .* Idle$"))
         return Notebook(self.page, panel)
 
     def command(self, label: str) -> None:
@@ -143,16 +145,21 @@ class Notebook:
         expect(self.busy).to_have_count(0)
         assert not error.count(), error.first.inner_text()
 
-    def show_and_save_as(self, name: str) -> None:
-        """Where another pane lies before it; Lab asks for a name at the first time."""
-        self.page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab", has_text="Untitled").click()
+    def bring_forward(self, name: str) -> None:
+        """Where another pane lies before it."""
+        self.page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab", has_text=name).click()
+        self.panel.locator(".jp-Cell .jp-InputPrompt").last.click()
+
+    def save_as(self, name: str) -> None:
+        """The first time, when Lab asks for a name."""
         self.panel.locator(".jp-Cell .jp-InputPrompt").last.click()
         self.page.keyboard.press("Control+s")
         dialog = self.page.locator(".jp-Dialog")
         dialog.locator("input").first.fill(name)
         dialog.locator(".jp-mod-accept").click()
         expect(dialog).to_have_count(0)
-        self.save()
+        tab = self.page.locator(".lm-DockPanel-tabBar .lm-mod-current", has_text=name)
+        expect(tab).to_be_visible()
 
     def save(self) -> None:
         self.page.keyboard.press("Control+s")

@@ -106,11 +106,16 @@ def open_lab(
     pages.sign_in(person)
     pages.choose(preset)
     pages.wait_for_lab(person)
-    return pages, Lab(page, f"{NAME}: Task stream" if again else "")
+    lab = Lab(page, f"{NAME}: Task stream" if again else "")
+    if again:
+        lab.shown_notebook(FILE)
+    return pages, lab
 
 
 def live_with_it(page: Page, jobs: Jobs, notebook: Notebook) -> None:
     """Up and down by hand; then the work decides, and is watched."""
+    # Before the plot comes: Lab writes its layout down when a pane comes or goes, not at a new name.
+    notebook.save_as(FILE)
     jobs.scale("Add")
     jobs.wait_connected(2)
     jobs.scale("Remove")
@@ -124,7 +129,8 @@ def live_with_it(page: Page, jobs: Jobs, notebook: Notebook) -> None:
     notebook.wait_printed("worked 1770")
     wait_for_tasks(frame)
     page.screenshot(path=RESULTS / "cluster-plot.png")
-    notebook.show_and_save_as(FILE)
+    notebook.bring_forward(FILE)
+    notebook.save()
 
 
 def servers(case: Case, person: str) -> list[int]:
