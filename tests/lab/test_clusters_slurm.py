@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from shopfloor_lab.clusters.command import ON_A_GPU
 from shopfloor_lab.clusters.connection import SCRATCH, Connection
 
 from tests.cluster.cluster import Cluster
@@ -193,7 +194,7 @@ def test_a_neighbour_on_the_workers_node_hears_nothing_and_reads_nothing(
     assert plots["title"], "its owner sees them, from another node"
     addresses = [
         (host, port)
-        for word in (CONTROLLER, "distributed.cli.dask_worker")
+        for word in (CONTROLLER, ON_A_GPU)
         for host, port in listeners(word)
     ]
     nodes = {slurm_cluster.address(name) for name in ("cpu01", "gpu01")}

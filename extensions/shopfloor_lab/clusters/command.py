@@ -13,6 +13,7 @@ from .connection import SCRATCH, TLS
 
 DEATH_TIMEOUT = 45  # seconds without the controller after which a worker ends by itself
 AWAITING = "shopfloor_lab.clusters.awaiting"
+ON_CPUS, ON_A_GPU = "distributed.cli.dask_worker", "shopfloor_lab.clusters.gpu_worker"
 MB = 1024**2
 OUR_CODE = Path(named.__file__).resolve().parents[2]
 NAMED = Path(named.__file__).resolve().relative_to(OUR_CODE)
@@ -32,7 +33,7 @@ def worker_command(
     ``python`` is the interpreter and ``code`` the folder with our packages, where they are not this process's own.
     """
     tls = directory / TLS
-    module = "distributed.cli.dask_worker"
+    module = ON_A_GPU if request.gpus else ON_CPUS
     begin = [AWAITING, module, str(directory)] if address is None else [module, address]
     return [
         python,
