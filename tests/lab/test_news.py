@@ -249,6 +249,16 @@ def test_figures_that_nobody_would_read_differently_stay_as_they_were_told() -> 
     assert held == [{**before[0], "tasks": {"memory": 5}}], "a number of results is no memory"
 
 
+@pytest.mark.parametrize("cpu", [0.0, 2.0, 6.0, 8.0])
+def test_the_blips_of_an_idle_worker_are_not_told(cpu: float) -> None:
+    """dask measures half a second, in ticks of 10 ms: some of an idle worker's are 6 or 8 per cent."""
+    rest = [cluster(workers={"rows": [row(cpu=0.0)]}, figures={"cpu": 0.0})]
+    blip = [cluster(workers={"rows": [row(cpu=cpu)]}, figures={"cpu": cpu})]
+    assert steady(rest, blip) == rest
+    work = [cluster(workers={"rows": [row(cpu=14.0)]}, figures={"cpu": 14.0})]
+    assert steady(rest, work) == work
+
+
 def test_small_steps_add_up_to_something_that_is_told() -> None:
     told = [cluster(memory=400 * MB)]
     for memory in range(400, 440, 4):

@@ -25,7 +25,8 @@ class Near:
 
 
 BYTES = Near(16 * MB, 0.01)
-PERCENT = Near(5, zero=False)  # an idle worker's is between 0 and 4
+# An idle worker's is between 0 and 8: dask measures half a second, in the kernel's ticks of 10 ms.
+PERCENT = Near(10, 0.05, zero=False)
 SHARE = Near(0.05)
 RATE = Near(0.1, 0.05)
 GPU_SECONDS = Near(36, 0.01)  # a hundredth of an hour
@@ -35,7 +36,7 @@ FIGURES = {
     "memory": BYTES,
     "workers.rows.memory": BYTES,
     "workers.rows.cpu": PERCENT,
-    "figures.cpu": Near(5, 0.05, zero=False),
+    "figures.cpu": PERCENT,
     "figures.results": BYTES,
     "figures.spilled": BYTES,
     "figures.unmanaged": BYTES,
