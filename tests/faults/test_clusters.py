@@ -202,7 +202,9 @@ def test_a_killed_controller_takes_its_workers_along(
     made = begin_with_waiting(lab, start) if waiting else start(2, GPU)
     [controller] = [one for one in processes(made, CONTROLLER) if "-IS" not in one.cmdline()]
     controller.kill()
-    ended = lab.until(made, lambda shown: shown["state"] == "ended", 20, "Lab sees that it ended")
+    ended = lab.until(
+        made, lambda shown: shown["state"] == "ended", TRUE_WITHIN, "Lab sees that it ended"
+    )
     assert "signal 9" in ended["cause"]
     wait_until(lambda: not fault_cluster.jobs(), 60, "running and waiting workers are gone")
 
