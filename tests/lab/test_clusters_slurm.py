@@ -192,11 +192,7 @@ def test_a_neighbour_on_the_workers_node_hears_nothing_and_reads_nothing(
 ) -> None:
     plots = step("plots", cluster["id"])
     assert plots["title"], "its owner sees them, from another node"
-    addresses = [
-        (host, port)
-        for word in (CONTROLLER, ON_A_GPU)
-        for host, port in listeners(word)
-    ]
+    addresses = [(host, port) for word in (CONTROLLER, ON_A_GPU) for host, port in listeners(word)]
     nodes = {slurm_cluster.address(name) for name in ("cpu01", "gpu01")}
     assert len(addresses) == 6 and {host for host, _ in addresses} == nodes
     assert tuple(plots["address"]) in addresses

@@ -1,7 +1,7 @@
 """The command line of a worker that has a GPU: dask-cuda's where that is installed, else dask's own.
 
-dask-cuda moves results from the GPU's memory to the host's before it is full, and pins the worker to the CPUs beside its
-GPU. It takes the options that dask's own command takes, as far as command.py uses them.
+dask-cuda moves results from the GPU's memory to the host's before it is full, and pins the worker to the CPUs beside
+its GPU. It takes the options that dask's own command takes, as far as command.py uses them.
 """
 
 from __future__ import annotations
