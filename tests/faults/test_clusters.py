@@ -84,7 +84,6 @@ def test_a_killed_worker_is_told_and_replaced(lab: ClusterLab, start: Start):
 
 
 @pytest.mark.fault(21, "worker killed, again and again")
-@pytest.mark.fault_long(70)
 def test_a_worker_that_is_killed_each_time_is_given_up(lab: ClusterLab, start: Start):
     made = start(1, CPU)
     for number in range(1, MOST + 1):
@@ -123,7 +122,7 @@ def test_a_worker_that_takes_too_much_memory_says_so(lab: ClusterLab, start: Sta
 
 
 @pytest.mark.fault(21, "worker's node lost")
-@pytest.mark.fault_long(120)
+@pytest.mark.fault_long(40)
 def test_a_lost_node_is_seen_before_slurm_sees_it_and_its_worker_replaced(
     fault_cluster: Cluster, lab: ClusterLab, start: Start
 ):
