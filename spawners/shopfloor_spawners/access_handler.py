@@ -1,4 +1,4 @@
-"""POST /hub/api/shopfloor/access: what a person's Dask cluster asks the hub with, for as long as it may last.
+"""/hub/api/shopfloor/access: what a person's Dask cluster asks the hub with, for as long as it may last.
 
 A server's own token ends with the server, and its certificate is also that of its pages; a cluster outlives both.
 """
@@ -23,7 +23,8 @@ class AccessHandler(APIHandler):
 
     The token has no scope: it opens what the hub tells every token of the person's (who they are, their jobs), and
     nothing else of JupyterHub's own API. ``files`` are a client's certificate and key by JupyterHub's names for them;
-    none where the hub is not encrypted. DELETE, shown the token, ends it.
+    none where the hub is not encrypted. DELETE, shown the token, ends it; DELETE …/access/<tag>, shown a token of the
+    person's own, ends what the cluster has that cannot do so any more.
     """
 
     async def post(self) -> None:
@@ -42,10 +43,17 @@ class AccessHandler(APIHandler):
         self.set_status(201)
         self.finish(json.dumps({"token": made, "files": files}))
 
-    async def delete(self) -> None:
-        if not cluster_of(self):
+    async def delete(self, tag: str = "") -> None:
+        if tag:
+            note = CLUSTER_NOTE.format(tag)
+            known = person_of(self).orm_user.api_tokens
+            ended = [one for one in known if one.note == note and not one.scopes]
+        elif cluster_of(self):
+            ended = [self.get_token()]
+        else:
             raise web.HTTPError(403, "this is not the token of a cluster")
-        self.db.delete(self.get_token())
+        for token in ended:
+            self.db.delete(token)
         self.db.commit()
         self.set_status(204)
 
@@ -62,4 +70,7 @@ def _checked(body: Any) -> tuple[str, int]:
     return tag, seconds
 
 
-ROUTE = (r"/api/shopfloor/access", AccessHandler)
+ROUTES = [
+    (r"/api/shopfloor/access", AccessHandler),
+    (rf"/api/shopfloor/access/({CLUSTER_TAG.pattern})", AccessHandler),
+]

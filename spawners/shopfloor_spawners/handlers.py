@@ -131,7 +131,7 @@ class CheckedServerHandler(UserServerAPIHandler):
 
 def register() -> None:
     """Put our routes in place, once, and take batchspawner's away, which trusts whatever a job posts."""
-    ours = [(r"/api/shopfloor/arrival", ArrivalHandler), jobs_handler.ROUTE, access_handler.ROUTE]
+    ours = [(r"/api/shopfloor/arrival", ArrivalHandler), jobs_handler.ROUTE, *access_handler.ROUTES]
     taken = {r"/api/batchspawner", *(path for path, _ in ours)}
     routes = [
         (path, CheckedServerHandler if handler is UserServerAPIHandler else handler, *rest)

@@ -110,6 +110,21 @@ def test_what_is_no_clusters_gets_no_access(case: Case, tokens, field: str, tag,
     assert answer.json()["message"].startswith(f"{field}: ")
 
 
+def test_what_a_cluster_cannot_give_back_its_owner_ends_and_nobody_else(case: Case, tokens):
+    other = CLUSTER[:-1] + "0"
+    killed, living = (
+        access(case, tokens["alice"], tag).json()["token"] for tag in (CLUSTER, other)
+    )
+    path = f"shopfloor/access/{CLUSTER}"
+    case.hub.api("DELETE", path, living, 403)
+    case.hub.api("DELETE", path, tokens["bob"], 204)  # one of his own, of which there is none
+    assert ask(case, killed).status_code == 200
+    case.hub.api("DELETE", path, tokens["alice"], 204)
+    assert ask(case, killed).status_code == 403
+    assert ask(case, living).status_code == ask(case, tokens["alice"]).status_code == 200
+    case.hub.api("DELETE", "shopfloor/access", living, 204)
+
+
 def test_nobody_gets_access_in_anothers_name(case: Case, tokens):
     assert access(case, case.hub.admin_token).status_code == 403
     assert access(case, "0" * 32).status_code == 403

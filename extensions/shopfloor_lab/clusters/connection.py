@@ -191,8 +191,11 @@ def remove_secrets(path: Path) -> None:
 
 
 def left_behind(path: Path) -> bool:
-    """Whether a controller ended without clearing up after itself."""
-    return any((path / name).exists() for name in (CONNECTION, TLS, WORKERS))
+    """Whether a cluster that has ended did not clear up after itself: its controller was killed, or never began."""
+    if any((path / name).exists() for name in (CONNECTION, TLS, WORKERS)):
+        return True
+    # What a job is given is its runner's to remove, if there was ever one.
+    return (path / directory.PRIVATE).exists() and directory.start_record(path) is None
 
 
 def check_name(name: Any) -> str:

@@ -137,6 +137,7 @@ class Clusters:
             raise
         except SchedulerError:
             await asyncio.to_thread(shutil.rmtree, path, True)
+            await self._take_access_back(job.tag)
             raise
         if workers:
             await first.ask_for(self._view_of(made.offer).scheduler, *workers, path)
@@ -160,6 +161,12 @@ class Clusters:
             secrets={**job.secrets, "JUPYTERHUB_API_TOKEN": token},
             files={**job.files, **files},
         )
+
+    async def _take_access_back(self, cluster: str) -> None:
+        """End what a cluster asks the hub with that cannot do so itself; where the hub is away, it ends in time."""
+        if self.hub:
+            with contextlib.suppress(NoHub):
+                await self.hub.delete(f"access/{cluster}", ACCESS_WITHIN)
 
     async def scale(self, cluster: str, workers: Any) -> dict[str, Any]:
         """Raises Refused, LookupError, Conflict (it does not run) or NoAnswer."""
@@ -380,11 +387,14 @@ class Clusters:
                 await view.scheduler.cancel(offer.person, ids)
 
     async def _sweep(self, files: state.Files) -> None:
-        """Do what a controller that was killed could not: cancel its workers, remove its keys."""
+        """Do what a controller that was killed, or never began, could not: cancel its workers, remove its keys."""
         try:
             await self._cancel(files)
         except (SchedulerError, NoOffer):
             return  # the next look comes by here again
+        await self._take_access_back(files.id)
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(directory.discard, files.path)
         await asyncio.to_thread(remove_secrets, files.path)
         await asyncio.to_thread((files.path / WORKERS).unlink, True)
 
