@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import pwd
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +21,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.outages import cut_off
 from tests.harness import wait_until
 
+from . import homes
 from .case import SHORT
 from .cluster_lab import (
     CONTROLLER,
@@ -241,25 +240,6 @@ def test_a_cluster_and_its_result_are_there_after_lab_was_killed(lab: ClusterLab
     lab.until(made, lambda shown: connected(shown, 0), START, "it can be steered")
 
 
-@contextlib.contextmanager
-def small_home(person: str) -> Iterator[Path]:
-    """Meanwhile somebody's home is a disk of 4 MB."""
-    account = pwd.getpwnam(person)
-    options = f"size=4m,mode=0700,uid={account.pw_uid},gid={account.pw_gid}"
-    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", account.pw_dir]
-    subprocess.run(mount, check=True)
-    try:
-        yield Path(account.pw_dir)
-    finally:
-        subprocess.run(["umount", "--lazy", account.pw_dir], check=True)
-
-
-def fill(file: Path) -> None:
-    with contextlib.suppress(OSError), file.open("wb", buffering=0) as filler:
-        while True:
-            filler.write(b"x" * 4096)
-
-
 @pytest.mark.fault(25, "disk full under the connection file")
 @pytest.mark.fault_long(25)
 def test_a_cluster_that_cannot_note_how_it_is_reached_names_the_full_home(
@@ -267,13 +247,13 @@ def test_a_cluster_that_cannot_note_how_it_is_reached_names_the_full_home(
 ):
     # Nodes see what was mounted when they started: these need to be new.
     with contextlib.ExitStack() as stack:
-        home = stack.enter_context(small_home("heidi"))
+        home = stack.enter_context(homes.small("heidi", "4m"))
         cluster = stack.enter_context(Cluster(settings=SHORT))
         lab = stack.enter_context(contextlib.closing(ClusterLab(cluster, software, "heidi")))
         blocker = neighbour.hold_cpu_node(cluster)
         made = lab.ask("start", 1, CPU)["id"]
         lab.until(made, lambda shown: shown["state"] == "pending", START, "it waits")
-        fill(home / "filler")
+        homes.fill(home / "filler")
         neighbour.release(cluster, blocker)
         ended = lab.until(made, lambda shown: shown["state"] == "ended", START, "it has ended")
         assert f"home directory {home} is full: remove something" in ended["cause"]

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import pytest
 
 from tests.cluster.cluster import Cluster
 from tests.harness import HubProcess, wait_until
 
+from . import homes
 from .case import Faults
 from .checks import all_jobs, nothing_lost
 from .person import Person
@@ -124,26 +123,12 @@ def test_an_import_error_is_shown_with_the_last_lines_and_no_secret(faults: Faul
     nothing_lost(faults.case, [alice])
 
 
-@contextlib.contextmanager
-def home_is_full() -> Iterator[str]:
-    """Meanwhile heidi's home is a disk on which nothing is left."""
-    heidi = pwd.getpwnam("heidi")
-    home = Path(heidi.pw_dir)
-    options = f"size=64k,mode=0700,uid={heidi.pw_uid},gid={heidi.pw_gid}"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "faults", str(home)], check=True)
-    try:
-        with contextlib.suppress(OSError), (home / "everything").open("wb", buffering=0) as file:
-            while True:
-                file.write(b"x" * 4096)
-        yield "heidi"
-    finally:
-        subprocess.run(["umount", "--lazy", str(home)], check=True)
-
-
 @pytest.fixture
 def full_home() -> Iterator[str]:
-    with home_is_full() as name:
-        yield name
+    """Heidi's home is a disk on which nothing is left."""
+    with homes.small("heidi", "64k") as home:
+        homes.fill(home / "everything")
+        yield "heidi"
 
 
 @pytest.mark.fault(17, "home full")
@@ -158,14 +143,14 @@ def test_a_full_home_is_named(faults: Faults, full_home: str):
 @pytest.fixture
 def closed_home() -> Iterator[str]:
     """Ivan cannot write in his home."""
-    home = Path("~ivan").expanduser()
-    jobs = home / ".local" / "share" / "shopfloor" / "jobs"
-    owner = home.stat()
-    subprocess.run(["runuser", "-u", "ivan", "--", "mkdir", "-p", str(jobs)], check=True)
-    os.chown(jobs, 0, 0)
-    jobs.chmod(0o755)
-    yield "ivan"
-    os.chown(jobs, owner.st_uid, owner.st_gid)
+    with homes.to_itself("ivan") as home:
+        jobs = home / ".local" / "share" / "shopfloor" / "jobs"
+        owner = home.stat()
+        subprocess.run(["runuser", "-u", "ivan", "--", "mkdir", "-p", str(jobs)], check=True)
+        os.chown(jobs, 0, 0)
+        jobs.chmod(0o755)
+        yield "ivan"
+        os.chown(jobs, owner.st_uid, owner.st_gid)
 
 
 @pytest.mark.fault(17, "home not writable")

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from tests.cluster import neighbour
 from tests.cluster.outages import cut_off, down, hanging
+from tests.faults import homes
 from tests.faults.commands import HOLD_AFTER, HOLD_BEFORE, complains, prints
-from tests.faults.test_refused import REFUSALS, home_is_full, somebody_who_left
+from tests.faults.test_refused import REFUSALS, somebody_who_left
 from tests.harness import wait_until
 
 from .case import LOOKS_EVERY, Stock
@@ -247,9 +248,10 @@ def import_error(stock: Stock) -> None:
 
 @play(17, "home full")
 def full_home(stock: Stock) -> None:
-    with home_is_full() as name:
-        said = stock.person(name).open()
-        stock.judge(name, "home directory|disk|full|No space|quota", said=said)
+    with homes.small("heidi", "64k") as home:
+        homes.fill(home / "everything")
+        said = stock.person("heidi").open()
+        stock.judge("heidi", "home directory|disk|full|No space|quota", said=said)
 
 
 @play(17, "home not writable")
