@@ -102,7 +102,12 @@ export class Api {
     return this._ask('PATCH', ['clusters', id], { keep: true });
   }
 
-  /** Stops a living cluster; takes an ended one off the list. */
+  /** Stops a living cluster; one that has ended is refused, for its end is to be read. */
+  async stop(id: string): Promise<void> {
+    await this._ask('DELETE', ['clusters', id], undefined, { living: 'true' });
+  }
+
+  /** Takes an ended cluster off the list; stops one that lives after all. */
   async remove(id: string): Promise<void> {
     await this._ask('DELETE', ['clusters', id]);
   }

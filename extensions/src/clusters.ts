@@ -25,8 +25,12 @@ export type ClusterApi = Pick<
   | 'scale'
   | 'adapt'
   | 'keepCluster'
+  | 'stop'
   | 'remove'
 >;
+
+/** Seconds after which what was heard is no news any more. */
+const NEWS = 30;
 
 export class Clusters implements IDisposable {
   private _api: ClusterApi;
@@ -36,6 +40,7 @@ export class Clusters implements IDisposable {
   /** What orders were answered that is newer than what was heard. */
   private _answered = new Map<string, Ordered>();
   private _updated: number | null = null;
+  private _asOf: number | null = null;
   private _problem: string | null = null;
   private _missing: string | null | undefined;
   private _ahead = 0;
@@ -91,6 +96,11 @@ export class Clusters implements IDisposable {
     return this._updated;
   }
 
+  /** As of when the list is that is shown again after a while, until there is news; in epoch seconds, or null. */
+  get asOf(): number | null {
+    return this._asOf;
+  }
+
   /** Why the last look failed, or null when the list is current. */
   get problem(): string | null {
     return this._problem;
@@ -115,6 +125,11 @@ export class Clusters implements IDisposable {
   watch(isSeen: boolean): void {
     if (isSeen && !this._isDisposed) {
       this._feed.start();
+      const updated = this._updated;
+      if (updated !== null && Date.now() / 1000 - updated > NEWS) {
+        this._asOf = updated;
+        this._changed.emit();
+      }
     } else {
       this._feed.stop();
     }
@@ -218,13 +233,21 @@ export class Clusters implements IDisposable {
       : this.scale(cluster, this.wanted(cluster));
   }
 
-  /** Stops a living cluster, or takes an ended one off the list. */
-  async remove(cluster: Cluster): Promise<void> {
-    const { id } = cluster;
+  /** Stops a living cluster; one that ended meanwhile stays on the list, with why it did. */
+  stop(cluster: Cluster): Promise<void> {
+    return this._end(cluster.id, () => this._api.stop(cluster.id));
+  }
+
+  /** Takes an ended cluster off the list. */
+  remove(cluster: Cluster): Promise<void> {
+    return this._end(cluster.id, () => this._api.remove(cluster.id));
+  }
+
+  private async _end(id: string, order: () => Promise<void>): Promise<void> {
     this._stopping.add(id);
     this.setRefusal(id, null);
     try {
-      await this._order(() => this._api.remove(id));
+      await this._order(order);
       this._answered.delete(id);
     } catch (error) {
       this._stopping.delete(id);
@@ -296,7 +319,7 @@ export class Clusters implements IDisposable {
     this._heardTo = time;
     this._ahead = time - Date.now() / 1000;
     this._updated = Date.now() / 1000;
-    this._problem = null;
+    this._asOf = this._problem = null;
     this._forget();
   }
 

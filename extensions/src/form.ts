@@ -106,7 +106,8 @@ export function inputsFrom(offer: Offer, earlier?: Start): Inputs {
       ? `${earlier.adapt.minimum}–${earlier.adapt.maximum}`
       : String(earlier.workers ?? 1),
     lasts: earlier.lasts === undefined ? '' : writeSeconds(earlier.lasts),
-    preset: same?.name ?? CUSTOM,
+    // How long it lasts is said under Custom only.
+    preset: (earlier.lasts === undefined && same?.name) || CUSTOM,
     kernel: earlier.kernel ?? '',
     fields: writeFields(offer, request)
   };

@@ -45,22 +45,42 @@ export class FormDialog extends Dialog<unknown> {
   }
 
   override resolve(index = SUBMIT): void {
-    if (index !== SUBMIT) {
-      super.resolve(index);
-    } else if (!this._isSubmitting) {
+    if (this._isSubmitting) {
+      // It is on its way, and whatever comes of it is shown: nothing is taken back by closing.
+      return;
+    }
+    if (index === SUBMIT) {
       void this._submit();
+    } else {
+      super.resolve(index);
+    }
+  }
+
+  override reject(): void {
+    if (!this._isSubmitting) {
+      super.reject();
     }
   }
 
   private async _submit(): Promise<void> {
-    this._isSubmitting = true;
+    this._setSubmitting(true);
     try {
       if (await this._options.submit()) {
         super.resolve(SUBMIT);
       }
     } finally {
-      this._isSubmitting = false;
+      this._setSubmitting(false);
     }
+  }
+
+  private _setSubmitting(isSubmitting: boolean): void {
+    this._isSubmitting = isSubmitting;
+    // Not disabled, which would take the focus from the one that was pressed.
+    this.node
+      .querySelectorAll('.jp-Dialog-footer button')
+      .forEach(button =>
+        button.setAttribute('aria-disabled', String(isSubmitting))
+      );
   }
 
   private _isLast(event: KeyboardEvent): boolean {

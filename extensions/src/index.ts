@@ -37,7 +37,8 @@ import { session } from './sessionPlugin.ts';
 import { shareCluster } from './shareDialog.tsx';
 import { SharedViews } from './sharedViews.ts';
 import { openTroublesPage } from './troublesPage.ts';
-import { lossOnStop, type Words } from './words.ts';
+import { stopOrder } from './stopping.ts';
+import type { Words } from './words.ts';
 
 const CommandIDs = {
   newCluster: 'shopfloor:new-cluster',
@@ -107,24 +108,18 @@ const jobs: JupyterFrontEndPlugin<void> = {
       }
     };
 
-    const stop = oneAtATime(async (cluster: Cluster) => {
-      const loss = lossOnStop(cluster, trans);
-      if (loss) {
-        const { button } = await showDialog({
-          title: trans.__('Stop “%1”?', cluster.name),
-          body: loss,
-          buttons: [
-            Dialog.cancelButton({ label: trans.__('Keep it running') }),
-            Dialog.warnButton({ label: trans.__('Stop it') })
-          ],
-          defaultButton: 0
-        });
-        if (!button.accept) {
-          return;
-        }
-      }
-      await clusters.remove(cluster);
-    });
+    const isStopMeant = async (cluster: Cluster, loss: string) => {
+      const { button } = await showDialog({
+        title: trans.__('Stop “%1”?', cluster.name),
+        body: loss,
+        buttons: [
+          Dialog.cancelButton({ label: trans.__('Keep it running') }),
+          Dialog.warnButton({ label: trans.__('Stop it') })
+        ],
+        defaultButton: 0
+      });
+      return button.accept;
+    };
 
     /** One of those that run, asked for where there are several; null where there is none, which is said. */
     const chooseRunning = async (title: string) => {
@@ -146,6 +141,7 @@ const jobs: JupyterFrontEndPlugin<void> = {
     };
 
     const clusters = new Clusters(api);
+    const stop = stopOrder(clusters, isStopMeant, trans);
     const showPlots = addPlots({
       app,
       api,

@@ -57,7 +57,10 @@ export async function currentNotebook(
   return made instanceof NotebookPanel ? made : null;
 }
 
-/** Inserts `source` as a code cell above the active cell, runs it, and leaves the cell before active again. */
+/**
+ * Inserts `source` as a code cell above the active cell, has it run, and leaves the cell before active again. It may
+ * wait for cells before it, for as long as these take.
+ */
 export async function insertAndRun(
   panel: NotebookPanel,
   source: string,
@@ -72,13 +75,13 @@ export async function insertAndRun(
   }
   notebook.activeCell?.model.sharedModel.setSource(source);
   const { mode } = notebook;
-  const ran = NotebookActions.runAndAdvance(
+  // What goes wrong then stands below the cell.
+  NotebookActions.runAndAdvance(
     notebook,
     panel.sessionContext,
     undefined,
     translator
-  );
+  ).catch(() => undefined);
   // Running takes the keys away from whoever was about to write.
   notebook.mode = mode;
-  await ran;
 }

@@ -108,7 +108,13 @@ export function writeSeconds(value: number): string {
   return `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(value % 60)}`;
 }
 
-/** Epoch seconds as a time of day, with the weekday where it is not today: `16:05`, `Tue 16:05`. */
+/** Seconds from which on a weekday does not say which one. */
+const ABOUT_A_WEEK = 6 * 86_400;
+
+/**
+ * Epoch seconds as a time of day, with the weekday where it is not today, and the day of the month where that is not
+ * within a week: `16:05`, `Tue 16:05`, `Tue, Dec 8, 16:05`.
+ */
 export function showClock(
   epoch: number,
   now: number,
@@ -120,6 +126,9 @@ export function showClock(
     hour: '2-digit',
     minute: '2-digit',
     hourCycle: 'h23',
-    ...(today ? {} : { weekday: 'short' })
+    ...(today ? {} : { weekday: 'short' }),
+    ...(Math.abs(epoch - now) < ABOUT_A_WEEK
+      ? {}
+      : { day: 'numeric', month: 'short' })
   }).format(then);
 }

@@ -42,7 +42,7 @@ export function ClusterRow(props: RowProps): React.ReactElement {
   const queue = queueLine(cluster, trans, time =>
     showClock(time, clusters.now)
   );
-  const stale = clusters.problem !== null;
+  const stale = clusters.problem !== null || clusters.asOf !== null;
   return (
     <li
       className={`shopfloor-Row${stale ? ' shopfloor-mod-stale' : ''}`}
@@ -81,6 +81,7 @@ export function ClusterRow(props: RowProps): React.ReactElement {
         explain={props.actions.explainTrouble}
         trans={trans}
       />
+      {!ended && <IdleNotice {...props} />}
       {open && (
         <div id={details} className="shopfloor-Row-body">
           {ended ? <Ended {...props} /> : <Living {...props} />}
@@ -107,7 +108,6 @@ function Living(props: RowProps): React.ReactElement {
   };
   return (
     <>
-      <IdleNotice {...props} />
       <Scale {...props} />
       <Workers {...props} />
       <ClusterFigures cluster={cluster} trans={trans} />

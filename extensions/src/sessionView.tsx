@@ -60,7 +60,10 @@ export class SessionItem extends ReactWidget {
       hasDynamicSize: true
     });
     this._popup.disposed.connect(() => {
-      this.node.querySelector('button')?.focus();
+      // Whoever closed it by a click elsewhere is there already.
+      if (body.node.contains(document.activeElement)) {
+        this.node.querySelector('button')?.focus();
+      }
       this.update();
     });
     this.update();

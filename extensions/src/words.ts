@@ -20,11 +20,12 @@ export function newsLine(
     updated: number | null;
     problem: string | null;
     missing: string | null | undefined;
+    asOf: number | null;
   },
   trans: Words,
   clock: (time: number) => string
 ): string {
-  const { list, updated, problem, missing } = news;
+  const { list, updated, problem, missing, asOf } = news;
   if (problem) {
     return updated === null
       ? problem
@@ -32,6 +33,9 @@ export function newsLine(
   }
   if (list === null) {
     return trans.__('Looking…');
+  }
+  if (asOf !== null) {
+    return trans.__('As of %1. Looking…', clock(asOf));
   }
   if (missing === undefined) {
     return '';

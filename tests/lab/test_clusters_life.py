@@ -265,6 +265,8 @@ async def test_a_controller_that_hangs_is_neither_waited_for_nor_called_dead(
     person: Person, lab: Clusters
 ) -> None:
     cluster = await person.start(lab, 0)
+    await lab.scale(cluster["id"], 1)
+    before = await person.until_connected(lab, cluster["id"], 1)
     (controller,) = person.commands("clusters.controller")
     controller.suspend()
     try:
@@ -272,6 +274,9 @@ async def test_a_controller_that_hangs_is_neither_waited_for_nor_called_dead(
         now = await lab.one(cluster["id"])
         assert time.perf_counter() - begun < 4
         assert (now["state"], now["reason"]) == ("running", "It does not answer at the moment.")
+        counted = (now["workers"]["wanted"], now["workers"]["connected"])
+        assert counted == (1, 1), "what it said before is not taken back"
+        assert now["memory_limit"] == before["memory_limit"]
     finally:
         controller.resume()
     await async_wait_until(lambda: _answers(lab, cluster["id"]), 10, "it answers again")

@@ -142,6 +142,18 @@ def test_a_cluster_is_not_given_up_while_the_scheduler_may_not_list_it_yet() -> 
     assert state.describe(files(), None, sight, NOW + 60)["state"] == "ended"
 
 
+def test_one_that_has_ended_says_how_many_workers_it_was_started_with() -> None:
+    """So many are proposed by *Start again*."""
+    shown = state.describe(files(exit={"cause": "failed"}), None, state.Sight(), NOW, ANSWER)
+    assert (shown["workers"]["wanted"], shown["workers"]["rows"]) == (2, [])
+
+
+def test_one_that_waits_again_has_no_workers_of_before() -> None:
+    waits = state.Sight(seen=seen(State.PENDING))
+    shown = state.describe(files(connection=connection()), None, waits, NOW, ANSWER)
+    assert shown["workers"]["connected"] == 0
+
+
 def test_only_an_ended_cluster_shows_its_log() -> None:
     shown = state.describe(
         files(exit={"cause": "failed"}, log="no space"), None, state.Sight(), NOW

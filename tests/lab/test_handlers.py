@@ -138,11 +138,14 @@ def test_a_cluster_from_post_to_removal(lab: LabServer, person: Person) -> None:
         lambda: listed(lab, cluster)["workers"]["connected"] == 2, START, "the second one is too"
     )
 
-    stopped = lab.ask("DELETE", f"clusters/{cluster}")
+    stopped = lab.ask("DELETE", f"clusters/{cluster}?living=true")
     assert (stopped.status_code, stopped.content) == (204, b"")
     wait_until(lambda: listed(lab, cluster)["state"] == "ended", 20, "it has ended")
     assert listed(lab, cluster)["cause"] == "You stopped it."
     assert said(lab.ask("PATCH", f"clusters/{cluster}", {"workers": 1}), 409)
+    # Its end is still to be read by whoever wanted to stop it.
+    assert said(lab.ask("DELETE", f"clusters/{cluster}?living=true"), 409)
+    assert listed(lab, cluster)["cause"] == "You stopped it."
     assert lab.ask("DELETE", f"clusters/{cluster}").status_code == 204
     assert lab.ask("GET", "clusters").json()["clusters"] == []
     assert said(lab.ask("DELETE", f"clusters/{cluster}"), 404) == (

@@ -116,7 +116,7 @@ class ClusterHandler(Handler):
     @authorized
     @answers_errors
     async def delete(self, cluster: str) -> None:
-        await self.clusters.end(cluster)
+        await self.clusters.end(cluster, living=self.get_query_argument("living", "") == "true")
         self.set_status(204)
         self.finish()
         self.clusters.news.look_now()

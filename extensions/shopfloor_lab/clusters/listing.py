@@ -88,6 +88,8 @@ class Clusters:
         self._beside = View(beside_lab(home))
         self._last: dict[str, str] = {}
         self._no_room: dict[str, str] = {}
+        # What each running cluster's controller said last.
+        self._answers: dict[str, Mapping[str, Any]] = {}
 
     async def list(self) -> list[dict[str, Any]]:
         """All clusters, newest first, as in the contract with the panel."""
@@ -220,14 +222,20 @@ class Clusters:
         lines += ["from shopfloor_lab.clusters import connect", ""]
         return "\n".join([*lines, f"client = connect({files.plan.name!r})", "client"])
 
-    async def end(self, cluster: str) -> None:
-        """Stop a living cluster; take an ended one off the list. Raises LookupError or SchedulerError."""
+    async def end(self, cluster: str, living: bool = False) -> None:
+        """Stop a living cluster; take an ended one off the list.
+
+        Raises LookupError, SchedulerError, or Conflict: a ``living`` one was meant, and it has ended.
+        """
         described = await self.one(cluster)
         files = await self._files(cluster)
         if described["state"] == "ended":
+            if living:
+                raise _over(described)
             await self._sweep(files)
             self._last.pop(cluster, None)
             self._no_room.pop(cluster, None)
+            self._answers.pop(cluster, None)
             await asyncio.to_thread((files.path / PLAN).unlink, True)
             return
         try:
@@ -282,12 +290,15 @@ class Clusters:
         described = []
         for files, answer in zip(every, answers, strict=True):
             sight = state.Sight(last=self._last.get(files.id))
+            if answer is not None:
+                self._answers[files.id] = answer
             if answer is None and not files.ended:
                 sight = await self._sight(files, max_age)
                 if files.connection:
                     why = await asyncio.to_thread(_expired, files.connection.certificate)
                     sight = replace(sight, trouble=why)
-            cluster = state.describe(files, answer, sight, time.time())
+            before = self._answers.get(files.id)
+            cluster = state.describe(files, answer, sight, time.time(), before)
             if cluster["state"] == "ended" and not files.ended:
                 # Its runner notes why before the scheduler shows that it ended, but our look at the files is older.
                 files = await asyncio.to_thread(state.read, files.path) or files
@@ -296,8 +307,10 @@ class Clusters:
                     cluster = await self._last_words(files, cluster, sight)
             self._last[files.id] = cluster["state"]
             described.append(cluster)
-            if cluster["state"] == "ended" and left_behind(files.path):
-                await self._sweep(files)
+            if cluster["state"] == "ended":
+                self._answers.pop(files.id, None)
+                if left_behind(files.path):
+                    await self._sweep(files)
         return described
 
     async def _last_words(

@@ -75,13 +75,23 @@ def read(path: Path) -> Files | None:
 
 
 def describe(
-    files: Files, answer: Mapping[str, Any] | None, sight: Sight, now: float
+    files: Files,
+    answer: Mapping[str, Any] | None,
+    sight: Sight,
+    now: float,
+    before: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The cluster as the contract with the panel has it."""
+    """The cluster as the contract with the panel has it.
+
+    ``before`` is what the controller answered last: while it does not answer, its workers and results are not gone.
+    """
     seen = sight.seen
     state, reason, cause = _state(files, answer, sight, now)
     ended, connection = state == State.ENDED.value, files.connection
-    answer = answer if answer and not ended else _nothing(files.plan, ended)
+    if answer is None and state == State.RUNNING.value:
+        answer = before
+    if answer is None or ended:
+        answer = _nothing(files.plan)
     started = files.start.get("started") or (seen.started if seen else None)
     queued = seen if state == State.PENDING.value else None
     return {
@@ -168,10 +178,9 @@ def shared_with(share: Share | None, now: float) -> dict[str, Any] | None:
     return {"people": list(share.people), "teams": list(share.teams), "until": share.until}
 
 
-def _nothing(plan: Plan, ended: bool) -> dict[str, Any]:
-    wanted = 0 if ended else plan.workers
+def _nothing(plan: Plan) -> dict[str, Any]:
     return {
-        "workers": {"wanted": wanted, "connected": 0, "adapt": plan.adapt, "rows": []},
+        "workers": {"wanted": plan.workers, "connected": 0, "adapt": plan.adapt, "rows": []},
         "memory": 0,
         "memory_limit": 0,
         "tasks": {"processing": 0, "waiting": 0, "memory": 0, "erred": 0},

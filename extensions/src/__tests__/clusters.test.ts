@@ -6,7 +6,9 @@ import { afterEach, test } from 'node:test';
 import { type ClusterApi, Clusters } from '../clusters.ts';
 import type { Cluster, ClusterEvent, Ordered, Range } from '../contract.ts';
 import { Refusal } from '../refusal.ts';
+import { stopOrder } from '../stopping.ts';
 import {
+  english,
   HandStream,
   makeCluster,
   makeWorker,
@@ -32,6 +34,7 @@ class HandFed implements ClusterApi {
     this._ask<Ordered>('scale', id, workers);
   adapt = (id: string, range: Range) => this._ask<Ordered>('adapt', id, range);
   keepCluster = (id: string) => this._ask<Ordered>('keepCluster', id);
+  stop = (id: string) => this._ask<void>('stop', id);
   remove = (id: string) => this._ask<void>('remove', id);
 
   /** Answers the oldest open question, and lets what follows from it happen. */
@@ -348,4 +351,54 @@ test('time left goes by the clock of the server', async () => {
   void clusters.refresh();
   await api.give({ clusters: [], server_time: Date.now() / 1000 + 3600 });
   assert.ok(Math.abs(clusters.now - Date.now() / 1000 - 3600) < 60);
+});
+
+test('while one stops another one can be stopped', async () => {
+  const api = unwatched();
+  const questions: string[] = [];
+  const stop = stopOrder(
+    clusters,
+    async ({ id }, loss) => {
+      questions.push(`${id}: ${loss}`);
+      return id !== 'kept';
+    },
+    english
+  );
+  await stop(makeCluster());
+  await stop(makeCluster({ id: 'c2' }));
+  assert.deepEqual(api.asked, [
+    ['stop', 'c1'],
+    ['stop', 'c2']
+  ]);
+  assert.ok(clusters.isStopping('c1') && clusters.isStopping('c2'));
+  const tasks = { processing: 1, waiting: 0, memory: 0, erred: 0 };
+  await stop(makeCluster({ id: 'kept', tasks }));
+  assert.equal(api.asked.length, 2);
+  assert.match(questions.at(-1)!, /^kept: 1 task is not finished/);
+});
+
+test('one that ended meanwhile is not taken off the list by a stop', async () => {
+  const api = unwatched();
+  void clusters.stop(makeCluster());
+  await api.fail(new Refusal('Cluster “flights” has ended.', null, 409));
+  assert.equal(clusters.refusal('c1'), 'Cluster “flights” has ended.');
+  assert.equal(clusters.isStopping('c1'), false);
+  assert.deepEqual(api.asked.at(-1), ['clusters'], 'it is looked at again');
+});
+
+test('a list that is shown again after a while says as of when it is', async t => {
+  t.mock.timers.enable({ apis: ['Date'], now: 1_000_000 });
+  const api = unwatched();
+  clusters.watch(true);
+  await api.tell({ kind: 'all', clusters: [makeCluster()], server_time: 1000 });
+  clusters.watch(false);
+  t.mock.timers.tick(10_000);
+  clusters.watch(true);
+  assert.equal(clusters.asOf, null, 'it was seen a moment ago');
+  clusters.watch(false);
+  t.mock.timers.tick(3_600_000);
+  clusters.watch(true);
+  assert.equal(clusters.asOf, 1000);
+  await api.tell({ kind: 'all', clusters: [makeCluster()], server_time: 4610 });
+  assert.equal(clusters.asOf, null);
 });

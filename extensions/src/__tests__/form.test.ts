@@ -176,6 +176,9 @@ test('what an earlier cluster was started with comes back as its preset or as Cu
     request: sent(choosePreset(offer, inputsFrom(offer), 'gpu')).request
   };
   assert.equal(inputsFrom(offer, earlier).preset, 'gpu');
+  // Under a preset there is no field for how long it lasts.
+  const lasting = inputsFrom(offer, { ...earlier, lasts: 28_800 });
+  assert.deepEqual([lasting.preset, lasting.lasts], [CUSTOM, '8 h']);
   const changed = inputsFrom(offer, {
     ...earlier,
     request: { ...earlier.request, cpus: 3 }

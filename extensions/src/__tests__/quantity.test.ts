@@ -121,4 +121,13 @@ test('a time of day says the weekday only where it is not today', () => {
   const noon = new Date(2026, 10, 23, 12, 0).getTime() / 1000;
   assert.equal(showClock(noon + 4 * 3600 + 300, noon, 'en'), '16:05');
   assert.equal(showClock(noon + 86400, noon, 'en'), 'Tue 12:00');
+  // A weekday alone would be the next one of that name.
+  assert.match(
+    showClock(noon + 7 * 86400, noon, 'en'),
+    /^Mon, \w+ \d+, 12:00$/
+  );
+  assert.match(
+    showClock(noon - 9 * 86400, noon, 'en'),
+    /^Sat, \w+ \d+, 12:00$/
+  );
 });

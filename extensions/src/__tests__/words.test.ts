@@ -71,11 +71,18 @@ test('a cluster says that it ends for want of work once it is warned, and not wh
 });
 
 test('the list says how old it is and why, and when it is only asked for now and then', () => {
-  const current = { list: [], updated: 50, problem: null, missing: undefined };
+  const current = {
+    list: [],
+    updated: 50,
+    problem: null,
+    missing: undefined,
+    asOf: null
+  };
   const line = (changes: object) =>
     newsLine({ ...current, ...changes }, english, time => `at ${time}`);
   assert.equal(line({}), '');
   assert.equal(line({ list: null, updated: null }), 'Looking…');
+  assert.equal(line({ asOf: 50 }), 'As of at 50. Looking…');
   assert.equal(
     line({ problem: 'No answer.', missing: 'No answer.' }),
     'Not updated since at 50. No answer.'
