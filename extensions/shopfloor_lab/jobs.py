@@ -39,14 +39,14 @@ class HubJobs:
         except NoHub as error:
             return await self._without(error)
         self._away_since = None
-        if data is not None:
-            self._all_at = now
-            self._trouble = data["health"]["trouble"]
-        if self._trouble:
-            raise Unreachable(self._trouble)
-        if data is None:
-            raise NothingNew
         try:
+            if data is not None:
+                self._all_at = now
+                self._trouble = data["health"]["trouble"]
+            if self._trouble:
+                raise Unreachable(self._trouble)
+            if data is None:
+                raise NothingNew
             return [Seen.from_json(one) for one in data["jobs"]]
         except (KeyError, TypeError, ValueError) as error:
             raise Unreachable(f"the hub's answer is of another version: {error}") from error

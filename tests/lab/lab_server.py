@@ -126,7 +126,7 @@ class LabServer:
     def ask(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
         headers = {"Authorization": f"token {self.token}", **options.pop("headers", {})}
         if body is not None:
-            options["data"] = body if isinstance(body, str) else json.dumps(body)
+            options["data"] = body if isinstance(body, (str, bytes)) else json.dumps(body)
         return requests.request(
             method, self.url + path, headers=headers, timeout=30, allow_redirects=False, **options
         )

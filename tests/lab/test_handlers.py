@@ -197,8 +197,19 @@ def test_what_cannot_be_had_is_refused_naming_field_and_limit_and_nothing_is_sub
     assert person.processes_of_jobs() == []
 
 
-def test_text_that_is_no_json_is_a_400(lab: LabServer) -> None:
-    assert said(lab.ask("POST", "clusters", "{"), 400)[0] == "body"
+@pytest.mark.parametrize("body", ["{", b"\xff"])
+def test_text_that_is_no_json_is_a_400(lab: LabServer, body: str | bytes) -> None:
+    assert said(lab.ask("POST", "clusters", body), 400)[0] == "body"
+
+
+def test_a_home_that_cannot_be_read_is_a_503_in_words(lab: LabServer, person: Person) -> None:
+    file = person.home / ".local" / "share" / "shopfloor" / "presets.json"
+    file.symlink_to("/etc/hostname")
+    try:
+        _, message = said(lab.ask("GET", "form"), 503)
+        assert "your home directory" in message
+    finally:
+        file.unlink()
 
 
 @pytest.mark.parametrize("body", [{}, {"workers": 1, "name": "b"}, {"name": "b"}])

@@ -129,6 +129,9 @@ class First(_Stored):
     file = FIRST
 
 
+STOPPED = "You stopped it."
+
+
 @dataclass(frozen=True)
 class Ended(_Stored):
     """Why the controller ended, in words, where it knows better than the runner beside it."""

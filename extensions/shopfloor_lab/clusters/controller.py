@@ -12,6 +12,7 @@ import contextlib
 import errno
 import logging
 import os
+import resource
 import signal
 import socket
 import time
@@ -30,6 +31,7 @@ from shopfloor_lab.jobs import HubJobs
 
 from .adapting import Adapting
 from .connection import (
+    STOPPED,
     TLS,
     WORKERS,
     Connection,
@@ -50,7 +52,6 @@ from .workers import Workers
 
 log = logging.getLogger("shopfloor.controller")
 
-STOPPED = "You stopped it."
 SHUT_DOWN = "A client shut it down."
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 GOODBYE = 3  # seconds in which workers leave whose scheduler was shut down
@@ -152,12 +153,15 @@ class Controller:
         await asyncio.wait({told, gone, keeping}, return_when=asyncio.FIRST_COMPLETED)
         told.cancel()
         if gone.done():
+            # Who is asked for now would be a job for nobody.
+            keeping.cancel()
+            await asyncio.wait({keeping}, timeout=PATIENCE)
             # Nobody is left to be told to end: dask would try to reach it until its time-out.
             workers.shutdown_scheduler = False
             self.cause = self.cause or SHUT_DOWN
             await workers.see_them_leave(GOODBYE)
         gone.cancel()
-        if keeping.done():
+        if keeping.done() and not keeping.cancelled():
             keeping.result()
 
     async def _close(
@@ -173,6 +177,9 @@ class Controller:
                 await asyncio.wait_for(what, PATIENCE)
             except asyncio.TimeoutError:
                 log.warning("%s took more than %s s", what, PATIENCE)
+            except (Exception, asyncio.CancelledError):
+                # dask's own, where the end came while it started a worker.
+                log.exception("%s failed", what)
         # First what goes, so that on a full disk there is room for why.
         remove_secrets(self.path)
         if workers.launch.at_rest:
@@ -273,6 +280,13 @@ async def _address_seen(scheduler: Scheduler, tag: str) -> str:
     return (seen[tag].address if tag in seen else "") or socket.gethostname()
 
 
+def open_files() -> None:
+    """Let this process open as many files as it may: each worker takes some, and the usual limit is 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main() -> None:
     """Run the cluster whose job this process is: SHOPFLOOR_JOB_DIR names its directory."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
@@ -282,6 +296,7 @@ def main() -> None:
             "SHOPFLOOR_JOB_DIR is not set: this is the command of a job, see Lab's Jobs panel"
         )
     os.umask(0o077)
+    open_files()
     asyncio.run(Controller(Path(path), dict(os.environ)).run())
 
 

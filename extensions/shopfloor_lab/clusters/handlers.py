@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from time import time
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
+from shopfloor_jobs.directory import home_words
 from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused
 from tornado import web
@@ -38,6 +40,8 @@ def answers_errors(method: Method) -> Method:
             self.fail(409, str(error))
         except (NoAnswer, NoOffer, SchedulerError) as error:
             self.fail(503, str(error))
+        except OSError as error:
+            self.fail(503, home_words(error, Path.home()))
 
     return wrapped
 
@@ -58,7 +62,7 @@ class Handler(APIHandler):
         """The request's JSON object, empty where there is none. Raises Refused for anything else."""
         try:
             body = self.get_json_body()
-        except web.HTTPError as error:
+        except (web.HTTPError, UnicodeDecodeError) as error:
             raise Refused("body", self.request.body[:60], "a JSON object") from error
         if body is None:
             return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -89,24 +90,31 @@ class Known:
     async def log(self, place: Place) -> str:
         """The last lines that a worker wrote."""
         path = self._directory(place)
-        return await asyncio.to_thread(directory.tail, path, LOG_LINES, index=place.index)
+        try:
+            return await asyncio.to_thread(directory.tail, path, LOG_LINES, index=place.index)
+        except OSError:
+            return ""  # the home is away for a moment
 
     def _read_records(self, places: Iterable[Place], connected: Container[str]) -> None:
         for place in places:
-            key, seen = (place.tag, place.index), self.seen(place)
+            seen = self.seen(place)
             runs = place.name in connected
             # What the hub shows may be older than that a worker connected.
             if not runs and (seen is None or seen.started is None):
                 continue
-            path = self._directory(place)
-            if key not in self._starts and (start := directory.start_record(path, place.index)):
-                self._starts[key] = start
-            # Its runner notes an end some seconds before the scheduler shows it; one whose job waits again is older.
-            over = seen is not None and (
-                not seen.alive or (not runs and seen.state is not State.PENDING)
-            )
-            if over and (end := directory.exit_record(path, place.index)):
-                self._exits[key] = end
+            with contextlib.suppress(OSError):  # the home is away for a moment: not known now
+                self._read_record(place, seen, runs)
+
+    def _read_record(self, place: Place, seen: Seen | None, runs: bool) -> None:
+        path, key = self._directory(place), (place.tag, place.index)
+        if key not in self._starts and (start := directory.start_record(path, place.index)):
+            self._starts[key] = start
+        # Its runner notes an end some seconds before the scheduler shows it; one whose job waits again is older.
+        over = seen is not None and (
+            not seen.alive or (not runs and seen.state is not State.PENDING)
+        )
+        if over and (end := directory.exit_record(path, place.index)):
+            self._exits[key] = end
 
     def _directory(self, place: Place) -> Path:
         return self.launch.directory.parent / place.tag

@@ -50,6 +50,7 @@ class Launch:
                 write_workers(directory, self.tags)
         self._command: Command | None = None
         self._gathered: list[Place] = []
+        self._standing: dict[str, Place] = {}
         self._on_their_way: set[str] = set()
         self._sending: set[asyncio.Task[None]] = set()
         self._cancelling: asyncio.Task[None] | None = None
@@ -57,7 +58,7 @@ class Launch:
             set()
         )  # asked for once: a worker that is told to end twice takes longer
         self._turn = asyncio.Semaphore(AT_ONCE)
-        self._recording = asyncio.Lock()
+        self._recording, self._cancels = asyncio.Lock(), asyncio.Lock()
 
     def submit(self, name: str, command: Command) -> Place:
         """Ask for a worker; its place says later what came of it. ``command`` makes the argument list for names.
@@ -66,10 +67,11 @@ class Launch:
         cluster's own job is not asked for again.
         """
         self._command = command
-        if adopted := self._adopting.take(name):
-            return adopted
-        place = Place(name)
-        self._gather(place, command)
+        place = self._adopting.take(name)
+        if place is None:
+            place = Place(name)
+            self._gather(place, command)
+        self._standing[name] = place
         return place
 
     async def settle(self) -> None:
@@ -105,10 +107,16 @@ class Launch:
     def give_up(self, place: Place) -> None:
         """Cancel a worker's job, together with those that are given up at the same time."""
         place.given_up = True
+        self._standing.pop(place.name, None)
         if place in self._gathered:
             self._gathered.remove(place)
         elif place.id:
             self._owe(place.id)
+
+    def give_all_up(self) -> None:
+        """Cancel every worker's job, also of those whose submission was asked for a moment ago."""
+        for place in list(self._standing.values()):
+            self.give_up(place)
 
     def unmeant(self, id: str) -> None:
         """A job of ours lives that no worker stands for: its submission was answered by nobody."""
@@ -132,12 +140,13 @@ class Launch:
 
     async def cancel_owed(self) -> None:
         """Cancel what is owed; what the scheduler does not answer stays owed."""
-        if ids := sorted(self.owed):
-            try:
-                await self.scheduler.cancel(self.owner, ids)
-            except SchedulerError:
-                return
-            self.owed.difference_update(ids)
+        async with self._cancels:  # nothing is asked for twice at once
+            if ids := sorted(self.owed):
+                try:
+                    await self.scheduler.cancel(self.owner, ids)
+                except SchedulerError:
+                    return
+                self.owed.difference_update(ids)
 
     def _owe(self, id: str) -> None:
         if id in self._cancelled:

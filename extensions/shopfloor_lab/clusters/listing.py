@@ -35,6 +35,7 @@ from .carried import carry
 from .connection import (
     FIRST,
     PLAN,
+    STOPPED,
     WORKERS,
     Connection,
     Ended,
@@ -48,7 +49,7 @@ from .connection import (
 )
 from .kernels import Kernels
 from .news import News
-from .planning import Planner, most_workers
+from .planning import Planner, Prepared, most_workers
 from .remote import NoAnswer, Remote
 from .words import ended_line
 
@@ -58,6 +59,7 @@ FRESH = 2.0  # seconds for which one look at the scheduler serves
 STOPPING = 5.0  # seconds that stopping is waited for before it is answered
 ACCESS_WITHIN = 5.0  # seconds that the hub may take to say what a cluster asks it with
 ENDS_WITHIN = 10.0  # seconds that what runs beside Lab is waited for when Lab ends
+RECORD_WITHIN = 30.0  # seconds in which a job's runner notes its end, on a slow file system too
 PAGES_OPEN = 15.0  # seconds that a cluster may take to open its plots: its node may be busy
 
 
@@ -88,6 +90,7 @@ class Clusters:
         self._beside = View(beside_lab(home))
         self._last: dict[str, str] = {}
         self._no_room: dict[str, str] = {}
+        self._starts = asyncio.Lock()
         # What each running cluster's controller said last.
         self._answers: dict[str, Mapping[str, Any]] = {}
 
@@ -106,6 +109,11 @@ class Clusters:
         Raises Refused, Conflict, SchedulerError, or what ``offer`` raises.
         """
         made = await self.planner.plan(body)
+        # Of two at once, the second one counts the first, and takes another name.
+        async with self._starts:
+            return await self._start(made)
+
+    async def _start(self, made: Prepared) -> dict[str, Any]:
         plan, job = made.plan, made.job
         shown, together = await asyncio.gather(self.list(), first.together(made, self.hub))
         living = [one["name"] for one in shown if one["state"] != "ended"]
@@ -186,7 +194,9 @@ class Clusters:
 
     async def _most(self, cluster: str) -> Most:
         plan = (await self._files(cluster)).plan
-        return most_workers(await self.offer(), Request.from_json(plan.request))
+        most = most_workers(await self.offer(), Request.from_json(plan.request))
+        # Its controller holds itself to what was allowed when it started.
+        return Most(plan.most) if plan.most < most.workers else most
 
     async def _steer(self, cluster: str, operation: str, **values: int) -> dict[str, Any]:
         await self._remote.ask(await self._running(cluster), operation, **values)
@@ -249,6 +259,10 @@ class Clusters:
                     " yours: stop it there, or stop that server."
                 ) from error
             await self._cancel(files)
+            if not files.start:
+                # Nobody is there to note it, and the scheduler forgets it soon.
+                await self._note_end(files, STOPPED)
+                return
         deadline = time.monotonic() + STOPPING
         while time.monotonic() < deadline:
             if (await self._files(cluster)).exit:
@@ -321,13 +335,18 @@ class Clusters:
             why = await asyncio.to_thread(directory.cannot_be_written, files.path, self.home)
             self._no_room[files.id] = why
         why = self._no_room[files.id]
-        if not why:
-            return cluster
-        cluster = state.describe(files, None, replace(sight, trouble=why), time.time())
-        await self._sweep(files)
-        with contextlib.suppress(OSError):
-            await asyncio.to_thread(Ended(cluster["cause"], time.time()).write, files.path)
+        if why:
+            cluster = state.describe(files, None, replace(sight, trouble=why), time.time())
+            await self._sweep(files)
+        # A runner that was there writes its own record, soon; the scheduler forgets after minutes what it said.
+        ended = sight.seen.ends if sight.seen else None
+        if why or not files.start or (ended and time.time() - ended > RECORD_WITHIN):
+            await self._note_end(files, cluster["cause"])
         return cluster
+
+    async def _note_end(self, files: state.Files, cause: str) -> None:
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(Ended(cause, time.time()).write, files.path)
 
     async def _sight(self, files: state.Files, max_age: float) -> state.Sight:
         """What the scheduler says of a controller's job; not knowing is an answer."""

@@ -33,6 +33,9 @@ class Remote:
         except (OSError, asyncio.TimeoutError) as error:
             self.forget(connection.id)
             raise NoAnswer(f"no answer from {connection.address}: {error}") from error
+        except Exception as error:
+            # What went wrong there comes over dask's comm as a plain Exception.
+            raise NoAnswer(f"{connection.name!r} could not do it: {error}") from error
 
     def forget(self, cluster: str) -> None:
         """Close the connection to a cluster, if there is one."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import time
 from collections import deque
 from dataclasses import replace
@@ -47,7 +48,10 @@ CALM = 60.0  # seconds between looks while all are connected
 HEARTBEATS = 5.0  # seconds after which it is seen that a worker fell silent; asks nobody
 ADAPTS = 1.0  # seconds after which it is seen that there is more work; asks nobody
 AT_MOST_EACH = 0.5  # seconds between looks that events cause
+FAILED = 1.0  # seconds until the next look after one that failed
 KEPT = 20  # rows of workers that are over, the newest
+
+log = logging.getLogger("shopfloor.workers")
 
 
 class Workers(JobQueueCluster):
@@ -89,7 +93,9 @@ class Workers(JobQueueCluster):
         self.known, self._pauses = Known(launch, hub), PAUSES_OF_HUB if hub else PAUSES
         self.spent = Spent(launch.request)
         self._figures: Figures | None = None
-        self._stuck = ""
+        # Workers that should go, while no other can take their results; and why the last look failed.
+        self._stuck: set[str] = set()
+        self._failure = ""
         self._over: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._tries: dict[str, int] = {}
         # Workers whose successors were asked for, as their time is nearly up.
@@ -111,7 +117,8 @@ class Workers(JobQueueCluster):
         self._want(adapting.wanted(self.wanted, time.monotonic()))
 
     def _want(self, workers: int) -> None:
-        self.wanted, self._asked_anew, self._stuck = workers, True, ""
+        self.wanted, self._asked_anew = workers, True
+        self._stuck.clear()
         self.replacing.begin()
         self._changed.set()
 
@@ -123,18 +130,13 @@ class Workers(JobQueueCluster):
         self.scheduler.add_plugin(self._watching, name="shopfloor-watching")
         while True:
             self._changed.clear()
-            self.spent.note(self._running())
-            if self._asked_anew:
-                self._asked_anew = False
-                await self._begin_anew()
-            await self._follow_the_work()
-            await self._let_leave()
-            self._watching.look(self._over)  # also while nobody asks: it is told since when
-            if time.monotonic() >= self._look_at:
-                await self._look()
-                replaced = await self._replace()
-                pause = AT_MOST_EACH if replaced else self._pause()
-                self._look_at = time.monotonic() + pause
+            try:
+                await self._look_after_all()
+                self._failure = ""
+            except Exception as error:
+                log.exception("A look at the workers failed")
+                self._failure = f"Its workers cannot be looked after at the moment: {error}"
+                await asyncio.sleep(FAILED)
             due = max(0.0, self._look_at - time.monotonic())
             heartbeats = ADAPTS if self.adapting else HEARTBEATS
             if not await set_within(self._changed, min(heartbeats, due)):
@@ -142,10 +144,28 @@ class Workers(JobQueueCluster):
             # Something came, went or was asked, so what is known is old; 64 workers that come cause few looks.
             self._look_at = min(self._look_at, time.monotonic() + AT_MOST_EACH)
 
+    async def _look_after_all(self) -> None:
+        self.spent.note(self._running())
+        if self._asked_anew:
+            self._asked_anew = False
+            try:
+                await self._begin_anew()
+            except Exception:
+                self._asked_anew = True
+                raise
+        await self._follow_the_work()
+        await self._let_leave()
+        if self._watching:
+            self._watching.look(self._over)  # also while nobody asks: it is told since when
+        if time.monotonic() >= self._look_at:
+            await self._look()
+            replaced = await self._replace()
+            pause = AT_MOST_EACH if replaced else self._pause()
+            self._look_at = time.monotonic() + pause
+
     async def cancel_all(self) -> None:
         """Cancel every worker's job, in one go; without regard to results, for nobody is left to hold them."""
-        for place in self._places():
-            self.launch.give_up(place)
+        self.launch.give_all_up()
         await self.launch.last_answers()
         await self.launch.cancel_owed()
         # A worker whose scheduler goes while its nanny closes it hangs for 8 s.
@@ -203,7 +223,10 @@ class Workers(JobQueueCluster):
             "figures": self._figures.report() if self._figures else None,
             "spent": self._spent(),
             "troubles": self._watching.report(self._over) if self._watching else [],
-            "problem": self.known.silence or self._stuck or self.replacing.gave_up,
+            "problem": self.known.silence
+            or self._failure
+            or self._stays()
+            or self.replacing.gave_up,
         }
 
     async def _begin_anew(self) -> None:
@@ -225,30 +248,55 @@ class Workers(JobQueueCluster):
     async def _let_leave(self) -> None:
         """Let workers whose time is nearly up give their results to others, which are asked for before."""
         connected, now = self._connected(), time.time()
-        for name, job in list(self.workers.items()):
-            if name not in connected or name not in self.worker_spec:
-                continue
-            stage = leaving(self.known.start(job.place), self.ends, now)
-            if stage is not Leaving.NOT_YET and name not in self._succeeded:
-                self._succeeded.add(name)
+        stages = {
+            name: leaving(self.known.start(job.place), self.ends, now)
+            for name, job in self.workers.items()
+            if name in connected and name in self.worker_spec
+        }
+        # The copies of an array began together, and their time is up together.
+        soon = {name for name, stage in stages.items() if stage is not Leaving.NOT_YET}
+        if unsucceeded := soon - self._succeeded:
+            self._succeeded |= unsucceeded
+            for _ in unsucceeded:
                 self.worker_spec.update(self.new_worker_spec())
-                await self._correct_state()
-            if stage is Leaving.NOW:
-                facts = replace(self._facts(job), dask=None, exit={"cause": CAUSE})
-                tries = self._tries.get(name, 1)
-                await self._remove([name])
-                if name not in self.worker_spec:
-                    self._over.append(row(facts, now, tries))
-                    await self._correct_state()
+            await self._correct_state()
+        leavers = [name for name, stage in stages.items() if stage is Leaving.NOW]
+        if not leavers:
+            return
+        rows = {
+            name: row(
+                replace(self._facts(self.workers[name]), dask=None, exit={"cause": CAUSE}),
+                now,
+                self._tries.get(name, 1),
+            )
+            for name in leavers
+        }
+        await self._remove(leavers)
+        self._over.extend(rows[name] for name in leavers if name not in self.worker_spec)
+        if not self.replacing.gave_up:
+            self._fill()  # what ended meanwhile left a gap
+        await self._correct_state()
 
     async def _adjust(self) -> None:
-        surplus = len(self.worker_spec) - self.wanted
-        if surplus > 0:
-            connected = self.scheduler.workers.values()
-            await self._remove(least_missed(self.worker_spec, connected, surplus))
-        for _ in range(-surplus):
-            self.worker_spec.update(self.new_worker_spec())
+        staying = self._staying()
+        surplus = len(staying) - self.wanted
+        workers = self.scheduler.workers.values()
+        names = least_missed(staying, workers, max(0, surplus))
+        # Who leaves soon stands in for a successor, and goes first where there are more than are wanted.
+        soon = [name for name in self.worker_spec if name in self._succeeded]
+        names += least_missed(soon, workers, max(0, len(soon) - self.wanted))
+        if names:
+            await self._remove(names)
+        self._fill()
         await self._correct_state()
+
+    def _fill(self) -> None:
+        for _ in range(self.wanted - len(self._staying())):
+            self.worker_spec.update(self.new_worker_spec())
+
+    def _staying(self) -> list[str]:
+        """The workers whose successors were not asked for yet: so many there shall be."""
+        return [name for name in self.worker_spec if name not in self._succeeded]
 
     async def _replace(self) -> bool:
         """Note which workers are over and why, and start their successors, as far as that makes sense.
@@ -267,7 +315,7 @@ class Workers(JobQueueCluster):
                 name, cause_of(facts), tries, self._presence.stayed(name), bool(facts.refusal)
             )
             await self._drop(job)
-            if next_tries and len(self.worker_spec) < self.wanted:
+            if next_tries and len(self._staying()) < self.wanted:
                 spec = self.new_worker_spec()
                 self._tries.update(dict.fromkeys(spec, next_tries))
                 self.worker_spec.update(spec)
@@ -283,13 +331,14 @@ class Workers(JobQueueCluster):
             # By name: SpecCluster passes names as addresses, so that results would be lost.
             retired = await self.scheduler.retire_workers(names=list(holders), close_workers=False)
             stuck = holders - {worker["name"] for worker in retired.values()}
-            if stuck:
-                self._stuck = (
-                    f"{', '.join(sorted(stuck))} stays: no other worker can take its results"
-                )
+            self._stuck = (self._stuck - holders) | stuck
             names = [name for name in names if name not in stuck]
         for name in names:
             del self.worker_spec[name]
+
+    def _stays(self) -> str:
+        stuck = sorted(self._stuck.intersection(self._connected(), self.worker_spec))
+        return f"{', '.join(stuck)} stays: no other worker can take its results" if stuck else ""
 
     async def _drop(self, job: WorkerJob) -> None:
         name = str(job.name)
