@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from shopfloor_jobs.scheduler import SchedulerError
+from shopfloor_jobs.slurm_text import STATES
 from shopfloor_jobs.view import Pace
 
 from .findings import FAIL, OK, WARN, Finding
@@ -69,20 +70,24 @@ def _is_operator(user: str, ask: Ask) -> bool:
 
 
 def _proof(user: str, ask: Ask, why: str) -> Finding:
-    """An own query, held against the number of jobs that slurmctld itself tells to anybody (sdiag(1))."""
+    """An own query, held against the number of jobs that slurmctld itself tells to anybody (sdiag(1)).
+
+    It counts now and then only, so that those may have ended since; squeue shows ended ones for ``MinJobAge``.
+    """
     try:
         counted = re.findall(r"^Jobs (?:pending|running):\s*(\d+)", ask(["sdiag"]), re.MULTILINE)
-        shown = len(ask(["squeue", "--all", "--noheader", "--format=%i"]).split())
+        states = ask(["squeue", "--all", "--states=all", "--noheader", "--format=%T"]).split()
     except SchedulerError as error:
         return Finding(WARN, f"scheduler: what {user} sees of others' jobs was not tried: {error}")
     there = sum(map(int, counted))
-    if there and not shown:
+    if there and not states:
         return Finding(
             WARN,
             f"scheduler: Slurm counts {there} jobs and shows {user} none, so living servers may count as ended;"
             f" look whether something hides them: sudo -u {user} squeue --all",
         )
-    return Finding(OK, f"scheduler: the hub sees everybody's jobs{why}; {shown} now")
+    living = sum(state in STATES for state in states)
+    return Finding(OK, f"scheduler: the hub sees everybody's jobs{why}; {living} now")
 
 
 def start_delay(config: Mapping[str, str]) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ GOOD = {
 }
 
 
-def slurm(level: str = "", counted: int = 0, shown: int = 0):
+def slurm(level: str = "", counted: int = 0, shown: int = 0, ended: int = 0):
     """Slurm's answers to whoever asks about itself."""
 
     def ask(command):
@@ -33,7 +33,10 @@ def slurm(level: str = "", counted: int = 0, shown: int = 0):
         if command[0] == "sdiag":
             return f"sdiag output at Mon Nov 23 (1)\nJobs pending:   {counted}\nJobs running:   0\n"
         assert command[0] == "squeue"
-        return "".join(f"{number}\n" for number in range(shown))
+        lines = ["RUNNING"] * shown
+        if "--states=all" in command:
+            lines += ["COMPLETED"] * ended
+        return "".join(f"{line}\n" for line in lines)
 
     return ask
 
@@ -81,6 +84,8 @@ def test_what_the_hub_sees_is_proven_by_asking():
     [text] = texts(WARN, ask=slurm(counted=3, shown=0))
     assert "Slurm counts 3 jobs and shows hub none" in text
     assert texts(WARN, ask=slurm(counted=3, shown=2)) == []
+    # It counts now and then only: those may have ended since, and ended ones it shows, for a while.
+    assert texts(WARN, ask=slurm(counted=3, ended=3)) == []
 
 
 def test_what_does_not_answer_is_not_taken_for_well():
