@@ -67,6 +67,8 @@ def test_a_page_that_nobody_touches_asks_the_scheduler_nothing_more(slurm_hub: C
     page.on("request", lambda one: asked.append(one.url) if "outlook" in one.url else None)
     form(page, slurm_hub)
     expect(page.locator("#outlook")).to_contain_text("Starts")
+    # Cards of which nothing is free ask as well, one after the other.
+    page.wait_for_load_state("networkidle")
     before = len(asked)
     page.wait_for_timeout(3000)
     assert len(asked) == before >= 1
