@@ -58,6 +58,19 @@ if "shopfloor_lab.clusters.controller" in sys.orig_argv:
     from shopfloor_lab.clusters import security
     security.BEYOND = -570
 """
+# So many of each worker's that dask looks twice a second only whether they were given away.
+EACH_KEEPS_RESULTS = """\
+from distributed import wait
+held = [
+    client.submit(bytes, 1000, workers=[worker], allow_other_workers=True, pure=False)
+    for worker in client.scheduler_info()["workers"]
+    for _ in range(250)
+]
+wait(held, timeout=30)
+client.publish_dataset(held=held)
+answer = len(set(client.who_has(held).values()))
+"""
+ALL_ARE_KEPT = "answer = sum(map(len, client.gather(client.get_dataset('held'))))"
 
 
 @pytest.fixture
@@ -307,15 +320,35 @@ def test_of_two_labs_that_scale_at_once_the_last_wins_for_both(
         other.close()
 
 
+@pytest.mark.fault(26, "scaled while results leave")
+@pytest.mark.parametrize("counts", [(1, 3), (3, 1)], ids=["up after down", "down after up"])
+def test_an_order_while_the_one_before_is_carried_out_wins(
+    fault_cluster: Cluster, software: Path, lab: ClusterLab, start: Start, counts: tuple[int, int]
+):
+    made = start(2, CPU)
+    assert lab.ask("run", EACH_KEEPS_RESULTS) == 2
+    other = ClusterLab(fault_cluster, software)
+    try:
+        first, last = counts
+        lab.ask("scale", made, first)
+        assert other.ask("scale", made, last)["workers"]["wanted"] == last
+        for one in (lab, other):
+            one.until(made, lambda shown: connected(shown, last), START, f"{last} are connected")
+        assert lab.ask("run", ALL_ARE_KEPT) == 2 * 250 * 1000
+    finally:
+        other.close()
+
+
 @pytest.mark.fault(26, "100 scale requests in a second")
 def test_of_a_hundred_scale_requests_the_last_is_done_and_few_are_submitted(
     fault_cluster: Cluster, lab: ClusterLab, start: Start
 ):
     made = start(1, CPU)
-    asked = [lab.send("scale", made, number % 4) for number in range(100)]
+    counts = [*(number % 2 * 3 for number in range(99)), 2]
+    asked = [lab.send("scale", made, count) for count in counts]
     for one in asked:
         one.result(30)
-    lab.ask("scale", made, 2)
+    assert lab.ask("show", made)["workers"]["wanted"] == 2
     lab.until(made, lambda shown: connected(shown, 2), START, "2 are connected")
     wait_until(lambda: len(fault_cluster.jobs()) == 3, 30, "the cluster and two workers are left")
     seen = asyncio.run(Slurm(conf=fault_cluster.state["slurm_conf"]).look())

@@ -87,6 +87,16 @@ async def test_scaling_down_keeps_results_that_only_the_leaving_workers_hold(
         await asyncio.to_thread(client.close)
 
 
+async def test_of_many_orders_at_once_the_last_one_is_carried_out_last(
+    person: Person, lab: Clusters
+) -> None:
+    made = await person.start(lab, workers=0)
+    counts = [*(number % 2 * 2 for number in range(29)), 1]
+    await asyncio.gather(*(lab.scale(made["id"], count) for count in counts))
+    assert (await lab.one(made["id"]))["workers"]["wanted"] == 1
+    await person.until_connected(lab, made["id"], 1)
+
+
 async def test_stopping_leaves_no_process_no_key_and_says_who_did_it(
     person: Person, lab: Clusters
 ) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from shopfloor_jobs import directory
 from shopfloor_jobs.fields import Refused
@@ -91,6 +92,7 @@ class Clusters:
         self._last: dict[str, str] = {}
         self._no_room: dict[str, str] = {}
         self._starts = asyncio.Lock()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         # What each running cluster's controller said last.
         self._answers: dict[str, Mapping[str, Any]] = {}
 
@@ -180,27 +182,39 @@ class Clusters:
 
     async def scale(self, cluster: str, workers: Any) -> dict[str, Any]:
         """Raises Refused, LookupError, Conflict (it does not run) or NoAnswer."""
-        count = check_workers(check_workers(workers), await self._most(cluster))
-        return await self._steer(cluster, "scale", count=count)
+        count = check_workers(workers)
+        return await self._steer(
+            cluster, "scale", lambda most: {"count": check_workers(count, most)}
+        )
 
     async def adapt(self, cluster: str, adapt: Any) -> dict[str, Any]:
         """From now on, as many workers as there is work for; raises as :meth:`scale` does."""
-        adapting = Adapting.check(Adapting.check(adapt).to_json(), await self._most(cluster))
-        return await self._steer(cluster, "adapt", **adapting.to_json())
+        asked = Adapting.check(adapt).to_json()
+        return await self._steer(
+            cluster, "adapt", lambda most: Adapting.check(asked, most).to_json()
+        )
 
     async def keep(self, cluster: str) -> dict[str, Any]:
         """The person wants it, though it computes nothing; raises as :meth:`scale` does."""
         return await self._steer(cluster, "keep")
+
+    async def _steer(
+        self,
+        cluster: str,
+        operation: str,
+        values: Callable[[Most], Mapping[str, int]] | None = None,
+    ) -> dict[str, Any]:
+        # In the order in which they came, so that the last one wins; a look at the files takes one longer than another.
+        async with self._turns.setdefault(cluster, asyncio.Lock()):
+            asked = values(await self._most(cluster)) if values else {}
+            await self._remote.ask(await self._running(cluster), operation, **asked)
+        return await self.one(cluster)
 
     async def _most(self, cluster: str) -> Most:
         plan = (await self._files(cluster)).plan
         most = most_workers(await self.offer(), Request.from_json(plan.request))
         # Its controller holds itself to what was allowed when it started.
         return Most(plan.most) if plan.most < most.workers else most
-
-    async def _steer(self, cluster: str, operation: str, **values: int) -> dict[str, Any]:
-        await self._remote.ask(await self._running(cluster), operation, **values)
-        return await self.one(cluster)
 
     async def plots(self, cluster: str) -> tuple[Connection, str, int]:
         """How to reach a running cluster, and the host and port of its plots, which are served from now on.
