@@ -50,7 +50,7 @@ async def test_what_the_scheduler_said_of_its_end_is_told_when_that_has_forgotte
     async def sight(*_: object) -> Sight:
         return said.pop(0)
 
-    monkeypatch.setattr(waiting, "_sight", sight)
+    monkeypatch.setattr(waiting._sights, "of", sight)
     for _ in range(3):
         cluster = await waiting.one(TAG)
         assert (cluster["state"], cluster["cause"]) == ("ended", "Cancelled at 14:02 by trainer")

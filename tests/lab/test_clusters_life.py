@@ -17,7 +17,7 @@ from shopfloor_jobs.scheduler import SubmitRefused
 from shopfloor_lab.clusters.client import Client, connect
 from shopfloor_lab.clusters.connection import Plan
 from shopfloor_lab.clusters.listing import Clusters, Conflict
-from shopfloor_lab.clusters.state import Files, Sight
+from shopfloor_lab.clusters.state import Sight
 
 from tests.jobs.waiting import async_wait_until
 
@@ -174,11 +174,11 @@ async def test_the_runners_word_counts_though_the_files_were_read_before_it_was_
     request = person.offer.presets[0].request
     Plan("late", 1, request, person.offer.scheduler, "", time.time()).write(path)
 
-    async def look(files: Files, max_age: float) -> Sight:
+    async def look(*_: object) -> Sight:
         write_json(path / "exit-0.json", {"cause": "killed by signal 9 (SIGKILL)"})
         return Sight(seen=Seen("7", path.name, "alice", State.ENDED, cause="failed"))
 
-    monkeypatch.setattr(lab, "_sight", look)
+    monkeypatch.setattr(lab._sights, "of", look)
     ended = await lab.one(path.name)
     assert (ended["state"], ended["cause"]) == ("ended", "killed by signal 9 (SIGKILL)")
 

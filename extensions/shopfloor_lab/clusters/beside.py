@@ -1,4 +1,4 @@
-"""Clusters whose scheduler runs beside the Lab server, where compute nodes may not submit jobs; listing.py asks here.
+"""Clusters whose scheduler runs beside the Lab server, where compute nodes may not submit jobs; sights.py asks here.
 
 Such a cluster ends with the server's own job, whose time, memory and processes it shares.
 """

@@ -1,14 +1,13 @@
 """A person's clusters as the Lab server knows them: read from their job directories, never kept in its memory.
 
 So nothing is lost when Lab restarts. What runs is asked for at the controllers (remote.py), what waits or
-ended at the scheduler; handlers.py puts both on the wire.
+ended at the scheduler (sights.py); handlers.py puts both on the wire.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -19,25 +18,20 @@ from weakref import WeakValueDictionary
 
 from shopfloor_jobs import directory
 from shopfloor_jobs.fields import Refused
-from shopfloor_jobs.job import Job
 from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.request import Request
-from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused, Unreachable, scheduler_from
-from shopfloor_jobs.view import View
+from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused, Unreachable
 
-from shopfloor_lab.hub import Hub, NoHub
-from shopfloor_lab.jobs import HubJobs
-from shopfloor_lab.offer import NoOffer
+from shopfloor_lab.hub import Hub
 
 from . import first, state
+from .access import Access
 from .adapting import Adapting
-from .beside import beside_lab
 from .carried import carry
 from .connection import (
     FIRST,
     PLAN,
     STOPPED,
-    WORKERS,
     Connection,
     Ended,
     Most,
@@ -45,22 +39,21 @@ from .connection import (
     check_workers,
     cluster_directories,
     left_behind,
-    read_workers,
-    remove_secrets,
 )
 from .kernels import Kernels
 from .news import News
 from .planning import Planner, Prepared, most_workers
 from .remote import NoAnswer, Remote
+from .sights import Sights
+from .sweeping import Sweeper
 from .words import ended_line
-
-log = logging.getLogger("shopfloor.clusters")
 
 FRESH = 2.0  # seconds for which one look at the scheduler serves
 STOPPING = 5.0  # seconds that stopping is waited for before it is answered
-ACCESS_WITHIN = 5.0  # seconds that the hub may take to say what a cluster asks it with
-ENDS_WITHIN = 10.0  # seconds that what runs beside Lab is waited for when Lab ends
 RECORD_WITHIN = 30.0  # seconds in which a job's runner notes its end, on a slow file system too
+ORDERED_WITHIN = (
+    10.0  # seconds that a cluster may take for an order: a large graph keeps its scheduler busy
+)
 PAGES_OPEN = 15.0  # seconds that a cluster may take to open its plots: its node may be busy
 
 
@@ -86,9 +79,9 @@ class Clusters:
         )
         self.news = News(self.list, home)
         self._remote = Remote()
-        self._views: tuple[Mapping[str, Any], View, View] | None = None
-        self._tag = environment.get("SHOPFLOOR_TAG", "")
-        self._beside = View(beside_lab(home))
+        self._access = Access(self.hub)
+        self._sights = Sights(home, offer, self.hub, environment.get("SHOPFLOOR_TAG", ""))
+        self._sweeper = Sweeper(offer, self._sights, self._access)
         self._last: dict[str, str] = {}
         self._no_room: dict[str, str] = {}
         self._starts = asyncio.Lock()
@@ -132,6 +125,7 @@ class Clusters:
                 f"name: there is a cluster named {plan.name!r} already; take another name"
             )
         path = directory.directory_of(self.home, job.tag)
+        own, of_workers = self._sights.schedulers(made.offer, plan)
         workers = None
         try:
             await asyncio.to_thread(_store, plan, path)
@@ -141,44 +135,19 @@ class Clusters:
             await asyncio.to_thread(shutil.rmtree, path, True)
             raise SubmitRefused(directory.home_words(error, self.home)) from error
         try:
-            job = await self._with_access(job)
-            await self._own_view(made.offer, plan).scheduler.submit(job)
+            job = await self._access.give(job)
+            await own.submit(job)
         except Unreachable:
             # It may have been submitted all the same: the list will tell.
             await asyncio.to_thread((path / FIRST).unlink, True)
             raise
         except SchedulerError:
             await asyncio.to_thread(shutil.rmtree, path, True)
-            await self._take_access_back(job.tag)
+            await self._access.take_back(job.tag)
             raise
         if workers:
-            await first.ask_for(self._view_of(made.offer).scheduler, *workers, path)
+            await first.ask_for(of_workers, *workers, path)
         return {**await self.one(job.tag, max_age=0), "notes": list(made.checked.notes)}
-
-    async def _with_access(self, job: Job) -> Job:
-        """The job with what it asks the hub with; without a hub that gives it, it asks the scheduler itself."""
-        if not self.hub:
-            return job
-        try:
-            access = await self.hub.post(
-                "access", {"tag": job.tag, "time": job.request.time}, ACCESS_WITHIN
-            )
-            token, files = str(access["token"]), dict(access["files"])
-        except (NoHub, KeyError, TypeError, ValueError) as error:
-            log.warning("Cluster %s asks the scheduler itself, not the hub: %s", job.title, error)
-            return job
-        return replace(
-            job,
-            env={**job.env, "JUPYTERHUB_API_URL": self.hub.url},
-            secrets={**job.secrets, "JUPYTERHUB_API_TOKEN": token},
-            files={**job.files, **files},
-        )
-
-    async def _take_access_back(self, cluster: str) -> None:
-        """End what a cluster asks the hub with that cannot do so itself; where the hub is away, it ends in time."""
-        if self.hub:
-            with contextlib.suppress(NoHub):
-                await self.hub.delete(f"access/{cluster}", ACCESS_WITHIN)
 
     async def scale(self, cluster: str, workers: Any) -> dict[str, Any]:
         """Raises Refused, LookupError, Conflict (it does not run) or NoAnswer."""
@@ -256,7 +225,7 @@ class Clusters:
         if described["state"] == "ended":
             if living:
                 raise _over(described)
-            await self._sweep(files)
+            await self._sweeper.sweep(files)
             self._last.pop(cluster, None)
             self._no_room.pop(cluster, None)
             self._answers.pop(cluster, None)
@@ -267,12 +236,12 @@ class Clusters:
                 raise NoAnswer
             await self._remote.ask(files.connection, "stop")
         except NoAnswer as error:
-            if self._is_elsewhere(files.plan):
+            if self._sights.is_elsewhere(files.plan):
                 raise Conflict(
                     f"Cluster {files.plan.name!r} does not answer, and it runs beside another Lab server of"
                     " yours: stop it there, or stop that server."
                 ) from error
-            await self._cancel(files)
+            await self._sweeper.cancel(files)
             if not files.start:
                 # Nobody is there to note it, and the scheduler forgets it soon.
                 await self._note_end(files, STOPPED)
@@ -283,6 +252,10 @@ class Clusters:
                 break
             await asyncio.sleep(0.1)
         self._remote.forget(cluster)
+
+    def end_with_lab(self) -> None:
+        """End what runs beside this server, which ends."""
+        self._sights.end_beside()
 
     async def _running(self, cluster: str) -> Connection:
         """How a cluster is reached. Raises LookupError, or Conflict where it does not run."""
@@ -321,7 +294,7 @@ class Clusters:
             if answer is not None:
                 self._answers[files.id] = answer
             if answer is None and not files.ended:
-                sight = await self._sight(files, max_age)
+                sight = await self._sights.of(files, sight.last, max_age)
                 if files.connection:
                     why = await asyncio.to_thread(_expired, files.connection.certificate)
                     sight = replace(sight, trouble=why)
@@ -338,7 +311,7 @@ class Clusters:
             if cluster["state"] == "ended":
                 self._answers.pop(files.id, None)
                 if left_behind(files.path):
-                    await self._sweep(files)
+                    await self._sweeper.sweep(files)
         return described
 
     async def _last_words(
@@ -351,7 +324,7 @@ class Clusters:
         why = self._no_room[files.id]
         if why:
             cluster = state.describe(files, None, replace(sight, trouble=why), time.time())
-            await self._sweep(files)
+            await self._sweeper.sweep(files)
         # A runner that was there writes its own record, soon; the scheduler forgets after minutes what it said.
         ended = sight.seen.ends if sight.seen else None
         if why or not files.start or (ended and time.time() - ended > RECORD_WITHIN):
@@ -362,31 +335,6 @@ class Clusters:
         with contextlib.suppress(OSError):
             await asyncio.to_thread(Ended(cause, time.time()).write, files.path)
 
-    async def _sight(self, files: state.Files, max_age: float) -> state.Sight:
-        """What the scheduler says of a controller's job; not knowing is an answer."""
-        last = self._last.get(files.id)
-        try:
-            offer = await self.offer()
-            if self._is_elsewhere(files.plan):
-                # What runs in another Lab server's job only that one sees: here, whether that job still lives.
-                view, lab = self._hubs_view(offer), files.plan.lab
-                await view.job(offer.person, lab, max_age)
-                return state.Sight(last=last, gone=view.was_gone(offer.person, lab))
-            view = self._beside if files.plan.beside_lab else self._hubs_view(offer)
-            seen = await view.job(offer.person, files.id, max_age)
-            gone = await view.is_gone(offer.person, files.id)
-        except (SchedulerError, NoOffer) as error:
-            return state.Sight(last=last, silence=str(error))
-        return state.Sight(last=last, seen=seen, gone=gone)
-
-    def _is_elsewhere(self, plan: Plan) -> bool:
-        """Whether its scheduler runs beside another Lab server of this person's."""
-        return plan.beside_lab and plan.lab not in ("", self._tag)
-
-    def end_with_lab(self) -> None:
-        """End what runs beside this server, which ends: nobody else tells it, and it takes its workers along."""
-        self._beside.scheduler.end_before_exit(ENDS_WITHIN)
-
     async def _answer(self, files: state.Files) -> dict[str, Any] | None:
         if files.ended or files.connection is None:
             self._remote.forget(files.id)
@@ -395,54 +343,6 @@ class Clusters:
             return await self._remote.ask(files.connection, "status")
         except NoAnswer:
             return None
-
-    def _hubs_view(self, offer: Offer) -> View:
-        """What the hub saw: enough for a list that many look at, and no burden for the scheduler."""
-        return self._views_of(offer)[0]
-
-    def _view_of(self, offer: Offer) -> View:
-        """What the scheduler itself says now: for what somebody asked to be done."""
-        return self._views_of(offer)[1]
-
-    def _own_view(self, offer: Offer, plan: Plan) -> View:
-        """What the scheduler of the cluster's own job says now."""
-        return self._beside if plan.beside_lab else self._view_of(offer)
-
-    def _views_of(self, offer: Offer) -> tuple[View, View]:
-        if self._views is None or self._views[0] != offer.scheduler:
-            scheduler = scheduler_from(offer.scheduler)
-            self._views = (
-                offer.scheduler,
-                View(HubJobs(self.hub, scheduler)),
-                View(scheduler),
-            )
-        return self._views[1:]
-
-    async def _cancel(self, files: state.Files) -> None:
-        """Cancel what lives of a cluster: the controller's job and, found by their tags, its workers'."""
-        offer = await self.offer()
-        tags = {files.id, *await asyncio.to_thread(read_workers, files.path)}
-        for view in {self._own_view(offer, files.plan), self._view_of(offer)}:
-            seen = await view.scheduler.look()
-            ids = [
-                one.id
-                for one in seen
-                if one.alive and one.tag in tags and one.owner == offer.person
-            ]
-            if ids:
-                await view.scheduler.cancel(offer.person, ids)
-
-    async def _sweep(self, files: state.Files) -> None:
-        """Do what a controller that was killed, or never began, could not: cancel its workers, remove its keys."""
-        try:
-            await self._cancel(files)
-        except (SchedulerError, NoOffer):
-            return  # the next look comes by here again
-        await self._take_access_back(files.id)
-        with contextlib.suppress(OSError):
-            await asyncio.to_thread(directory.discard, files.path)
-        await asyncio.to_thread(remove_secrets, files.path)
-        await asyncio.to_thread((files.path / WORKERS).unlink, True)
 
 
 def _expired(certificate: str) -> str:
