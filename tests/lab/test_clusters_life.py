@@ -292,6 +292,21 @@ async def test_a_controller_that_hangs_is_neither_waited_for_nor_called_dead(
     await async_wait_until(lambda: _answers(lab, cluster["id"]), 10, "it answers again")
 
 
+async def test_an_order_waits_for_a_controller_that_is_busy_though_looks_give_up(
+    person: Person, lab: Clusters
+) -> None:
+    cluster = await person.start(lab, 0)
+    (controller,) = person.commands("clusters.controller")
+    controller.suspend()
+    try:
+        order = asyncio.create_task(lab.scale(cluster["id"], 1))
+        assert (await lab.one(cluster["id"]))["reason"] == "It does not answer at the moment."
+        assert not order.done()
+    finally:
+        controller.resume()
+    assert (await order)["workers"]["wanted"] == 1
+
+
 async def test_no_token_of_lab_reaches_controller_or_workers(person: Person, lab: Clusters) -> None:
     cluster = await person.start(lab, 1)
     processes = person.processes()

@@ -176,7 +176,8 @@ class Clusters:
         # In the order in which they came, so that the last one wins; a look at the files takes one longer than another.
         async with self._turns.setdefault(cluster, asyncio.Lock()):
             asked = values(await self._most(cluster)) if values else {}
-            await self._remote.ask(await self._running(cluster), operation, **asked)
+            connection = await self._running(cluster)
+            await self._remote.ask(connection, operation, ORDERED_WITHIN, **asked)
         return await self.one(cluster)
 
     async def _most(self, cluster: str) -> Most:

@@ -16,48 +16,58 @@ class NoAnswer(Exception):
 
 
 class Remote:
-    """One open connection to each controller that was asked, kept for the next question."""
+    """Connections to the controllers that were asked, kept for the next question.
+
+    Those of an operation are its own: a look that is given up closes them, and takes no order along.
+    """
 
     def __init__(self) -> None:
-        self._open: dict[str, Any] = {}
+        self._open: dict[tuple[str, str], Any] = {}
 
     async def ask(
         self, connection: Connection, operation: str, timeout: float = TIMEOUT, **values: Any
     ) -> dict[str, Any]:
-        """The controller's answer to ``status``, ``scale``, ``adapt``, ``stop`` or ``plots``. Raises NoAnswer.
+        """What the controller answers to ``status``, ``scale``, ``adapt``, ``keep``, ``stop`` or ``plots``.
 
-        It may take ``timeout`` seconds.
+        It may take ``timeout`` seconds. Raises NoAnswer.
         """
         try:
-            return await asyncio.wait_for(self._ask(connection, operation, values), timeout)
+            return await asyncio.wait_for(
+                self._ask(connection, operation, timeout, values), timeout
+            )
         except (OSError, asyncio.TimeoutError) as error:
-            self.forget(connection.id)
+            self._close(connection.id, operation)
             raise NoAnswer(f"no answer from {connection.address}: {error}") from error
         except Exception as error:
             # What went wrong there comes over dask's comm as a plain Exception.
             raise NoAnswer(f"{connection.name!r} could not do it: {error}") from error
 
     def forget(self, cluster: str) -> None:
-        """Close the connection to a cluster, if there is one."""
-        if channel := self._open.pop(cluster, None):
+        """Close the connections to a cluster, if there are any."""
+        for _, operation in [key for key in self._open if key[0] == cluster]:
+            self._close(cluster, operation)
+
+    def _close(self, cluster: str, operation: str) -> None:
+        if channel := self._open.pop((cluster, operation), None):
             channel.close_comms()
 
     async def _ask(
-        self, connection: Connection, operation: str, values: dict[str, Any]
+        self, connection: Connection, operation: str, timeout: float, values: dict[str, Any]
     ) -> dict[str, Any]:
-        channel = self._open.get(connection.id)
-        if channel is None:
+        key = connection.id, operation
+        if key not in self._open:
             # A second's work, so not when Lab starts, and not on the event loop.
             core = await asyncio.to_thread(importlib.import_module, "distributed.core")
             security = await asyncio.to_thread(_security, connection)
-            channel = core.rpc(
-                connection.address,
-                timeout=TIMEOUT,
-                deserialize=False,
-                connection_args=security.get_connection_args("client"),
-            )
-            self._open[connection.id] = channel
-        return await getattr(channel, f"shopfloor_{operation}")(**values)
+            # Another question may have come by here meanwhile.
+            if key not in self._open:
+                self._open[key] = core.rpc(
+                    connection.address,
+                    timeout=timeout,
+                    deserialize=False,
+                    connection_args=security.get_connection_args("client"),
+                )
+        return await getattr(self._open[key], f"shopfloor_{operation}")(**values)
 
 
 def _security(connection: Connection) -> Any:
