@@ -47,7 +47,9 @@ LEAVING = 0.3  # seconds between looks while workers leave
 CALM = 60.0  # seconds between looks while all are connected
 HEARTBEATS = 5.0  # seconds after which it is seen that a worker fell silent; asks nobody
 ADAPTS = 1.0  # seconds after which it is seen that there is more work; asks nobody
-AT_MOST_EACH = 0.5  # seconds between looks that events cause
+AT_MOST_EACH = (
+    0.5  # seconds between looks that events cause, and between orders that are carried out
+)
 FAILED = 1.0  # seconds until the next look after one that failed
 KEPT = 20  # rows of workers that are over, the newest
 
@@ -103,7 +105,7 @@ class Workers(JobQueueCluster):
         self._presence = Presence(self._changed, self.replacing)
         self._watching: Watching | None = None
         self._look_at = float("-inf")
-        self._asked_anew = False
+        self._asked_anew, self._carried_out_at = False, float("-inf")
         self._unsettled_since: float | None = None
 
     def want(self, workers: int) -> None:
@@ -138,6 +140,8 @@ class Workers(JobQueueCluster):
                 self._failure = f"Its workers cannot be looked after at the moment: {error}"
                 await asyncio.sleep(FAILED)
             due = max(0.0, self._look_at - time.monotonic())
+            if self._asked_anew:
+                due = min(due, self._until_carried_out())
             heartbeats = ADAPTS if self.adapting else HEARTBEATS
             if not await set_within(self._changed, min(heartbeats, due)):
                 continue
@@ -146,8 +150,10 @@ class Workers(JobQueueCluster):
 
     async def _look_after_all(self) -> None:
         self.spent.note(self._running())
-        if self._asked_anew:
-            self._asked_anew = False
+        if self._asked_anew and not self._until_carried_out():
+            self._asked_anew, self._carried_out_at = False, time.monotonic()
+            # The look that the order caused may have been before.
+            self._look_at = min(self._look_at, self._carried_out_at + AT_MOST_EACH)
             try:
                 await self._begin_anew()
             except Exception:
@@ -228,6 +234,10 @@ class Workers(JobQueueCluster):
             or self._stays()
             or self.replacing.gave_up,
         }
+
+    def _until_carried_out(self) -> float:
+        """Seconds until orders may be carried out: the first one at once, of a hundred in a second few."""
+        return max(0.0, self._carried_out_at + AT_MOST_EACH - time.monotonic())
 
     async def _begin_anew(self) -> None:
         for job in list(self.workers.values()):
