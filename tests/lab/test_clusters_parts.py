@@ -17,6 +17,7 @@ from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.job import Seen, State
 from shopfloor_jobs.offer import Offer, Partition, Preset
 from shopfloor_jobs.request import Request
+from shopfloor_lab.address import address_towards
 from shopfloor_lab.clusters import security, state
 from shopfloor_lab.clusters.client import choose
 from shopfloor_lab.clusters.command import memory_limit, worker_command
@@ -29,7 +30,6 @@ from shopfloor_lab.clusters.connection import (
     check_name,
     check_workers,
 )
-from shopfloor_lab.clusters.controller import address_towards
 from shopfloor_lab.clusters.environment import job_environment
 from shopfloor_lab.clusters.planning import controller_request, worker_request
 

@@ -18,7 +18,13 @@ from pathlib import Path
 import shopfloor_jobs
 
 OURS = Path(__file__).parents[1]
-BESIDE = ("__init__.py", "hub.py", "jobs.py")  # of shopfloor_lab's own modules
+BESIDE = (
+    "__init__.py",
+    "address.py",
+    "environment.py",
+    "hub.py",
+    "jobs.py",
+)  # of shopfloor_lab's own modules
 FOLDER = Path(".local", "share", "shopfloor", "code")
 
 

@@ -24,8 +24,9 @@ from shopfloor_jobs import directory
 from shopfloor_jobs.directory import home_words
 from shopfloor_jobs.idle import Rule, State
 from shopfloor_jobs.request import Request
-from shopfloor_jobs.scheduler import Scheduler, Unreachable, scheduler_from
+from shopfloor_jobs.scheduler import scheduler_from
 
+from shopfloor_lab.address import listening_address
 from shopfloor_lab.hub import Hub, NoHub
 from shopfloor_lab.jobs import HubJobs
 
@@ -107,7 +108,7 @@ class Controller:
                 {**job_environment(self.environment), **self.plan.software.get("env", {})},
             ),
             own_security(self.path / TLS),
-            await self._host(),
+            await listening_address(self.plan.scheduler, self.plan.peer, self.path.name),
             self.ends,
             HubJobs(self.hub, self.scheduler) if self.hub else None,
         )
@@ -247,37 +248,6 @@ class Controller:
             versions=versions_here(),
             most=self.plan.most,
         )
-
-    async def _host(self) -> str:
-        """The one address to listen on: loopback on a single machine, else the one that the hub routes to."""
-        if self.plan.scheduler.get("type") == "local":
-            return "127.0.0.1"
-        if (host := address_towards(self.plan.peer)) and not host.startswith("127."):
-            return host
-        return await _address_seen(self.scheduler, self.path.name)
-
-
-def address_towards(peer: str) -> str:
-    """Our own address on the route to a host, or an empty string; connecting UDP sends nothing."""
-    if not peer:
-        return ""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(peer, 9, type=socket.SOCK_DGRAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.connect(address)
-            return probe.getsockname()[0]
-    except OSError:
-        return ""
-
-
-async def _address_seen(scheduler: Scheduler, tag: str) -> str:
-    """What the scheduler says that other machines reach this job's node by."""
-    try:
-        seen = {job.tag: job for job in await scheduler.look()}
-    except Unreachable as error:
-        log.warning("the scheduler does not say how this node is reached: %s", error)
-        seen = {}
-    return (seen[tag].address if tag in seen else "") or socket.gethostname()
 
 
 def open_files() -> None:
