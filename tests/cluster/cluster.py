@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from . import accounts, cgroups, daemons, network, people, registry, requirements, service, sudoers
 from .errors import ClusterError
@@ -185,6 +186,33 @@ class Cluster:
 
         `text` is its standard input, `timeout` in seconds. Raises CalledProcessError with `check`.
         """
+        return subprocess.run(
+            [str(argument) for argument in arguments],
+            input=text or "",
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=check,
+            **self._as(user, environment),
+        )
+
+    def begin(
+        self,
+        arguments: Sequence[str | Path],
+        user: str,
+        *,
+        environment: dict[str, str] | None = None,
+    ) -> subprocess.Popen[str]:
+        """Start a command as :meth:`run` does, and talk with it through its standard input and output."""
+        return subprocess.Popen(
+            [str(argument) for argument in arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            **self._as(user, environment),
+        )
+
+    def _as(self, user: str | None, environment: dict[str, str] | None) -> dict[str, Any]:
         account = pwd.getpwnam(user or "root")
         base = {
             "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
@@ -194,19 +222,13 @@ class Cluster:
             "SHELL": "/bin/bash",
             "LANG": "C.UTF-8",
         }
-        return subprocess.run(
-            [str(argument) for argument in arguments],
-            input=text or "",
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=check,
-            cwd=account.pw_dir,
-            env=base | self.environment | (environment or {}),
-            user=account.pw_uid,
-            group=account.pw_gid,
-            extra_groups=os.getgrouplist(account.pw_name, account.pw_gid),
-        )
+        return {
+            "cwd": account.pw_dir,
+            "env": base | self.environment | (environment or {}),
+            "user": account.pw_uid,
+            "group": account.pw_gid,
+            "extra_groups": os.getgrouplist(account.pw_name, account.pw_gid),
+        }
 
     def jobs(self) -> list[dict[str, str]]:
         """Every job that Slurm still has in its queue: id, user, state, partition, nodes."""

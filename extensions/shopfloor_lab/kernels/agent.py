@@ -1,0 +1,156 @@
+"""The command of a kernel's job: runs the kernel on the node, and answers for it while Lab comes and goes.
+
+It opens the kernel's channels (channels.py) and one port for orders: start, signal, end. So a kernel is interrupted
+and started again without the scheduler, in the job that holds its GPU.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import zmq
+from shopfloor_jobs.directory import leave_cause
+from shopfloor_jobs.within import set_within
+
+from shopfloor_lab.address import listening_address
+
+from .channels import Doors
+from .order import ARRIVAL, ORDER, Arrival, Launch, Order
+from .process import Kernel
+
+STARTED_AGAIN_WITHIN = 60.0  # seconds in which somebody must want another kernel when one has ended
+LONGEST_SOCKET = 60  # bytes of the directory's name: a socket's path may have 107
+LONGEST = 3600.0  # seconds; nothing is missed while nothing changes
+
+log = logging.getLogger("shopfloor.kernel")
+
+
+class Agent:
+    """One kernel's agent, in the job directory ``path``."""
+
+    def __init__(self, path: Path, order: Order):
+        self._path, self._order = path, order
+        self._changed = asyncio.Event()
+        self._ending = False
+        self._known: set[bytes] = set()
+
+    async def run(self) -> None:
+        """Run the kernel until the agent is told to end, or nobody wants another kernel."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end)
+        inside = Path(tempfile.mkdtemp(prefix="shopfloor-kernel-", dir=_short()))
+        try:
+            order = self._order
+            tag = os.environ.get("SHOPFLOOR_TAG", "")
+            host = await listening_address(order.scheduler, order.peer, tag)
+            with Doors(order, host, inside) as self._doors:
+                doors = self._doors
+                self._orders, port = doors.orders()
+                self._kernel = Kernel(inside, doors.connection(), self._tell)
+                await self._start(order.launch)
+                Arrival(host, doors.ports, port).write(self._path)
+                try:
+                    await self._until_the_end()
+                finally:
+                    await self._kernel.end()
+        finally:
+            with contextlib.suppress(OSError):
+                (self._path / ARRIVAL).unlink()
+            shutil.rmtree(inside, ignore_errors=True)
+
+    def _end(self) -> None:
+        self._ending = True
+        self._changed.set()
+
+    async def _until_the_end(self) -> None:
+        taking = asyncio.create_task(self._take_orders())
+        try:
+            while not self._ending:
+                self._changed.clear()
+                patience = LONGEST if self._kernel.lives else STARTED_AGAIN_WITHIN
+                changed = await set_within(self._changed, patience)
+                if taking.done():
+                    taking.result()
+                if not changed and not self._kernel.lives:
+                    self._leave_cause()
+                    return
+        finally:
+            taking.cancel()
+
+    async def _take_orders(self) -> None:
+        while True:
+            who, *frames = await self._orders.recv_multipart()
+            self._known.add(who)
+            answer: dict[str, Any] = {}
+            try:
+                asked = json.loads(b"".join(frames))
+                answer["id"] = asked["id"]
+                await self._obey(asked)
+            except (KeyError, TypeError, ValueError) as error:
+                answer["error"] = f"{type(error).__name__}: {error}"
+            self._send(who, answer)
+
+    async def _obey(self, asked: dict[str, Any]) -> None:
+        what = asked["do"]
+        if what == "start":
+            await self._start(Launch.from_json(asked["launch"]))
+        elif what == "signal":
+            self._kernel.signal(signal.Signals(asked["number"]))
+        elif what == "end":
+            self._end()
+        elif what != "report":
+            raise ValueError(f"do: {what!r} is none of start, signal, end, report")
+
+    async def _start(self, launch: Launch) -> None:
+        if not self._kernel.lives:
+            self._doors.kernel_begins()
+            await self._kernel.start(launch)
+
+    def _tell(self) -> None:
+        """Say to whoever has asked before what became of the kernel."""
+        if not self._kernel.lives:
+            self._doors.kernel_ended()
+        self._changed.set()
+        for who in self._known:
+            self._send(who, {})
+
+    def _send(self, who: bytes, answer: dict[str, Any]) -> None:
+        text = json.dumps({**answer, "kernel": self._kernel.report()}).encode()
+        # To one that is gone, libzmq drops it.
+        self._orders.send_multipart([who, text], zmq.NOBLOCK)
+
+    def _leave_cause(self) -> None:
+        code = self._kernel.code
+        how = f"by signal {-code}" if code and code < 0 else f"with exit code {code}"
+        cause = self._kernel.trouble or f"the kernel ended {how}, and was not started again"
+        with contextlib.suppress(OSError):
+            leave_cause(self._path, int(os.environ.get("SHOPFLOOR_INDEX", "0")), cause)
+
+
+def _short() -> str:
+    """Where temporary files go, if a socket's path fits in there."""
+    usual = tempfile.gettempdir()
+    return usual if len(usual) <= LONGEST_SOCKET else "/tmp"
+
+
+def main() -> None:
+    """Run the agent of the job that this process is: SHOPFLOOR_JOB_DIR names its directory."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+    path, order = os.environ.get("SHOPFLOOR_JOB_DIR"), os.environ.pop(ORDER, None)
+    if not path or not order:
+        raise SystemExit(f"SHOPFLOOR_JOB_DIR or {ORDER} is not set: this is the command of a job")
+    asyncio.run(Agent(Path(path), Order.read(Path(order))).run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The Lab server's end of an agent's port for orders.
+
+It reads what came whenever it is asked, and needs no task of its own: jupyter_client's blocking managers run an
+event loop during their calls only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import zmq
+
+from .order import Arrival, Launch, Order
+
+WITHIN = 5.0  # seconds for an answer
+QUIET = 5.0  # seconds of silence after which it is asked whether it is still there
+PAUSE = 0.005  # seconds between looks while one is awaited
+
+
+class NoAnswer(Exception):
+    """The agent did not answer in time, or will not; the text is why."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the agent said last of its kernel; ``code`` is as :class:`~.process.Kernel` reports it."""
+
+    starts: int = 0
+    lives: bool = False
+    code: int | None = None
+    trouble: str = ""
+    pid: int | None = None
+
+
+class Link:
+    """A connection to the agent that arrived there; ``kernel`` is what is known of the kernel."""
+
+    def __init__(self, order: Order, arrival: Arrival):
+        self._numbers = itertools.count(1)
+        self._socket = zmq.Context.instance().socket(zmq.DEALER)
+        self._socket.linger = 0
+        self._socket.ipv6 = ":" in arrival.host
+        self._socket.curve_serverkey = self._socket.curve_publickey = order.publickey.encode()
+        self._socket.curve_secretkey = order.secretkey.encode()
+        host = f"[{arrival.host}]" if ":" in arrival.host else arrival.host
+        self._socket.connect(f"tcp://{host}:{arrival.orders}")
+        self.kernel = Told()
+        self._heard = time.monotonic()
+        self._asked: float | None = None
+
+    async def start(self, launch: Launch) -> Told:
+        """Start a kernel where none lives. Raises NoAnswer."""
+        return await self._order({"do": "start", "launch": asdict(launch)})
+
+    async def signal(self, number: int) -> Told:
+        """Signal the kernel and its process group. Raises NoAnswer."""
+        return await self._order({"do": "signal", "number": number})
+
+    async def report(self, within: float = WITHIN) -> Told:
+        """How the kernel is. Raises NoAnswer."""
+        return await self._order({"do": "report"}, within)
+
+    async def end(self) -> Told:
+        """End the kernel, and the job with it. Raises NoAnswer."""
+        return await self._order({"do": "end"})
+
+    def look(self) -> Told:
+        """What the agent said until now; it speaks unasked when the kernel ends."""
+        while (answer := self._next()) is not None:
+            self._note(answer)
+        return self.kernel
+
+    def silence(self) -> float:
+        """Seconds for which the agent has owed an answer; it is asked whenever it was quiet for :data:`QUIET`."""
+        now = time.monotonic()
+        if self._asked is None:
+            if now - self._heard > QUIET:
+                self._asked = now
+                self._send({"do": "report"})
+            return 0.0
+        return now - self._asked
+
+    def close(self) -> None:
+        self._socket.close()
+
+    async def _order(self, asked: dict[str, Any], within: float = WITHIN) -> Told:
+        number = self._send(asked)
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            while (answer := self._next()) is not None:
+                self._note(answer)
+                if answer.get("id") == number:
+                    if "error" in answer:
+                        raise NoAnswer(str(answer["error"]))
+                    return self.kernel
+            await asyncio.sleep(PAUSE)
+        raise NoAnswer(f"the kernel's node did not answer within {within:.0f} s")
+
+    def _send(self, asked: dict[str, Any]) -> int:
+        number = next(self._numbers)
+        self._socket.send(json.dumps({"id": number, **asked}).encode())
+        return number
+
+    def _next(self) -> dict[str, Any] | None:
+        try:
+            return dict(json.loads(self._socket.recv(zmq.NOBLOCK)))
+        except zmq.Again:
+            return None
+
+    def _note(self, answer: dict[str, Any]) -> None:
+        self._heard, self._asked = time.monotonic(), None
+        # The agent may be of another version: it lives on while Lab is brought up to date.
+        told = answer["kernel"]
+        self.kernel = Told(**{one.name: told[one.name] for one in fields(Told) if one.name in told})

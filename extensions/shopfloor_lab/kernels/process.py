@@ -1,0 +1,84 @@
+"""The kernel itself, as the child of its agent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from shopfloor_jobs.directory import write_json
+
+from .order import Launch
+
+CONNECTION = "connection.json"
+END_WITHIN = 2.0  # seconds between TERM and KILL
+
+
+class Kernel:
+    """One kernel after another, in the private directory ``inside``; ``changed`` is called as one begins or ends."""
+
+    def __init__(self, inside: Path, connection: Mapping[str, object], changed: Callable[[], None]):
+        self._inside, self._connection, self._changed = inside, connection, changed
+        self._process: asyncio.subprocess.Process | None = None
+        self._waiting: asyncio.Task[None] | None = None
+        self.starts = 0
+        self.code: int | None = None
+        self.trouble = ""
+
+    @property
+    def lives(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    def report(self) -> dict[str, Any]:
+        """``code`` is that of the exit, below zero for a signal's number; None while it lives."""
+        return {
+            "starts": self.starts,
+            "lives": self.lives,
+            "code": self.code,
+            "trouble": self.trouble,
+            "pid": self._process.pid if self._process else None,
+        }
+
+    async def start(self, launch: Launch) -> None:
+        """Start a kernel, where none lives; one that cannot be started has an exit code and says why."""
+        file = self._inside / CONNECTION
+        write_json(file, self._connection)
+        argv = [word.replace("{connection_file}", str(file)) for word in launch.argv]
+        self.starts, self.code, self.trouble = self.starts + 1, None, ""
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *argv,
+                env={**os.environ, **launch.env},
+                cwd=launch.cwd or None,
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._process, self.code = None, 127
+            self.trouble = f"{error.filename or argv[0]}: {error.strerror}"
+        else:
+            self._waiting = asyncio.create_task(self._wait(self._process))
+        self._changed()
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the kernel and what it started in its process group; nothing if it has ended."""
+        if self.lives:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+    async def end(self) -> None:
+        """End it, politely first."""
+        if not self.lives or self._waiting is None:
+            return
+        self.signal(signal.SIGTERM)
+        await asyncio.wait({self._waiting}, timeout=END_WITHIN)
+        self.signal(signal.SIGKILL)
+        await asyncio.wait({self._waiting}, timeout=END_WITHIN)
+
+    async def _wait(self, process: asyncio.subprocess.Process) -> None:
+        self.code = await process.wait()
+        self._changed()

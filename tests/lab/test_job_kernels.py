@@ -1,0 +1,297 @@
+"""Kernels that are jobs, on one machine: everything that jupyter_client asks of a kernel, and what neighbours get."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.manager import AsyncKernelManager
+from shopfloor_jobs import directory
+from shopfloor_jobs.job import State
+from shopfloor_lab.kernels.link import Link, NoAnswer
+from shopfloor_lab.kernels.order import ORDER, Arrival, Order
+from shopfloor_lab.kernels.provisioner import JobProvisioner, KernelEnded
+
+from tests.jobs.waiting import async_wait_until
+
+from .cluster_parts import Person
+from .job_kernels import IPYTHON, SKIPPED, R, all_passed, conformance, kernelspec, leave_offer
+
+NAME = "ipython-job"
+SLEEPS_IN_C = "import ctypes; ctypes.CDLL(None).sleep(60)"
+Start = Callable[..., Awaitable[AsyncKernelManager]]
+
+
+@pytest.fixture
+def home(person: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """alice's, with kernelspecs and an offer in it; this process runs in her name."""
+    for name, value in (
+        ("HOME", person.home),
+        ("JUPYTER_PATH", tmp_path / "share"),
+        ("JUPYTER_RUNTIME_DIR", tmp_path / "runtime"),
+        ("JUPYTERHUB_API_TOKEN", "a-secret"),
+    ):
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.delenv("JUPYTERHUB_API_URL", raising=False)
+    leave_offer(person.home, person.offer)
+    kernelspec(tmp_path / "share", NAME, IPYTHON, "python", {"time": "1h"})
+    kernelspec(tmp_path / "share", "r-job", R, "R", {})
+    return person.home
+
+
+@pytest.fixture
+async def start(home: Path) -> AsyncIterator[Start]:
+    """Start a kernel, and end it after the test."""
+    managers: list[AsyncKernelManager] = []
+
+    async def begin(name: str = NAME, **given: Any) -> AsyncKernelManager:
+        manager = AsyncKernelManager(kernel_name=name)
+        managers.append(manager)
+        await manager.start_kernel(**given)
+        return manager
+
+    yield begin
+    for manager in managers:
+        await manager.shutdown_kernel(now=True)
+
+
+class Talk:
+    """A notebook's conversation with a kernel."""
+
+    def __init__(self, manager: AsyncKernelManager):
+        self.client: AsyncKernelClient = manager.client()
+        self.client.start_channels()
+
+    async def __aenter__(self) -> Talk:
+        await self.client.wait_for_ready(timeout=30)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.client.stop_channels()
+
+    async def run(self, code: str, **given: Any) -> tuple[str, str]:
+        """The reply's status (with the error's name) and what was printed."""
+        printed: list[str] = []
+
+        def note(message: dict[str, Any]) -> None:
+            printed.append(message["content"].get("text", ""))
+
+        reply = await self.client.execute_interactive(code, timeout=30, output_hook=note, **given)
+        content = reply["content"]
+        return content.get("ename", content["status"]), "".join(printed)
+
+    async def until(self, asked: str, kind: str, **content: str) -> dict[str, Any]:
+        """The first message of this kind and content that a cell sends to everybody."""
+        while True:
+            message = await self.client.get_iopub_msg(timeout=20)
+            if message["parent_header"].get("msg_id") != asked or message["msg_type"] != kind:
+                continue
+            if all(message["content"][name] == value for name, value in content.items()):
+                return message["content"]
+
+
+def jobs(person: Person) -> list[Path]:
+    return sorted(directory.jobs_root(person.home).glob("shopfloor-kernel-*"))
+
+
+async def states(person: Person) -> list[State]:
+    return [one.state for one in await person.scheduler.look()]
+
+
+async def test_it_runs_in_a_job_with_what_was_asked_for(person: Person, start: Start):
+    manager = await start(cwd=str(person.home))
+    [job] = jobs(person)
+    async with Talk(manager) as talk:
+        status, printed = await talk.run(
+            "import os; print(os.environ['SHOPFLOOR_TAG'], os.getcwd(), sorted(os.environ))"
+        )
+    assert status == "ok"
+    tag, cwd, names = printed.split(" ", 2)
+    assert (tag, cwd) == (job.name, str(person.home))
+    assert "TOKEN" not in names, "no token of Lab's reaches it"
+    asked = directory.read_json(job / "request.json")
+    assert (asked["kind"], asked["request"]["time"]) == ("kernel", 3600)
+    assert "secretkey" not in (job / "request.json").read_text()
+
+
+@pytest.mark.parametrize("code", ["while True: pass", SLEEPS_IN_C], ids=["busy loop", "in C"])
+async def test_an_interrupt_interrupts(start: Start, code: str):
+    manager = await start()
+    async with Talk(manager) as talk:
+        await talk.run("kept = 36")
+        asked = talk.client.execute(f"print('begun', flush=True)\n{code}")
+        await talk.until(asked, "stream", text="begun\n")
+        await manager.interrupt_kernel()
+        assert (await talk.until(asked, "error"))["ename"] == "KeyboardInterrupt"
+        await talk.until(asked, "status", execution_state="idle")
+        assert (await talk.run("print(kept)"))[1] == "36\n"
+
+
+async def test_a_restart_keeps_the_job_and_the_ports(person: Person, start: Start):
+    manager = await start()
+    before = manager.get_connection_info()
+    async with Talk(manager) as talk:
+        await talk.run("kept = 36")
+        await manager.restart_kernel()
+        await talk.client.wait_for_ready(timeout=30)
+        assert (await talk.run("print('kept' in globals())"))[1] == "False\n"
+    assert manager.get_connection_info() == before
+    assert len(jobs(person)) == 1
+    assert await states(person) == [State.RUNNING]
+
+
+async def test_a_cell_can_ask_for_input(start: Start):
+    manager = await start()
+    async with Talk(manager) as talk:
+
+        def answer(_: object) -> None:
+            talk.client.input("Ada")
+
+        status, printed = await talk.run(
+            "print('hello', input('name? '))", allow_stdin=True, stdin_hook=answer
+        )
+    assert (status, printed) == ("ok", "hello Ada\n")
+
+
+async def test_a_shutdown_ends_the_job_and_leaves_no_key(person: Person, start: Start):
+    manager = await start()
+    [job] = jobs(person)
+    await manager.shutdown_kernel()
+    assert not await manager.is_alive()
+
+    async def over() -> bool:
+        return await states(person) == [State.ENDED] and not person.processes()
+
+    await async_wait_until(over, 10, "the job has ended")
+    assert not (job / "private").exists() and not (job / "agent.json").exists()
+
+
+async def test_a_kernel_that_dies_is_seen_and_can_be_had_again_in_its_job(
+    person: Person, start: Start
+):
+    manager = await start()
+    async with Talk(manager) as talk:
+        talk.client.execute("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+
+        async def dead() -> bool:
+            return not await manager.is_alive()
+
+        await async_wait_until(dead, 10, "its end is seen")
+        assert await manager.provisioner.poll() == -9
+        await manager.restart_kernel()
+        await talk.client.wait_for_ready(timeout=30)
+        assert (await talk.run("print(1)"))[1] == "1\n"
+    assert len(jobs(person)) == 1
+
+
+async def test_a_job_that_is_cancelled_ends_the_kernel_with_its_cause(person: Person, start: Start):
+    manager = await start()
+    [seen] = await person.scheduler.look()
+    await person.scheduler.cancel("alice", [seen.id])
+
+    async def dead() -> bool:
+        return not await manager.is_alive()
+
+    await async_wait_until(dead, 10, "its end is seen")
+    assert isinstance(manager.provisioner, JobProvisioner)
+    assert await manager.provisioner.why() == "was stopped"
+
+
+async def test_a_kernel_whose_software_is_missing_says_so(
+    person: Person, start: Start, tmp_path: Path
+):
+    kernelspec(tmp_path / "share", "gone", ["/no/such/program", "{connection_file}"], "x", {})
+    with pytest.raises(KernelEnded, match="/no/such/program: No such file or directory"):
+        await start("gone")
+
+
+async def test_a_kernel_out_of_the_offer_is_refused_by_field_value_and_limit(
+    start: Start, tmp_path: Path
+):
+    kernelspec(tmp_path / "share", "huge", IPYTHON, "python", {"cpus": 99})
+    with pytest.raises(Exception, match="cpus: 99 is not possible"):
+        await start("huge")
+
+
+async def test_neighbours_get_nothing(person: Person, start: Start, tmp_path: Path):
+    manager = await start()
+    [job] = jobs(person)
+    order, arrival = Order.read(job / "private" / ORDER), Arrival.read(job)
+    assert mode(job / "private" / ORDER) == "0o600"
+    assert {mode(path) for path in sockets()} == {"0o700"}, "and the signing key"
+    stranger = zmq.curve_keypair()
+    ports = [*arrival.ports.items(), ("orders", arrival.orders)]
+    for name, port in ports:
+        for key in ((None, *stranger), (order.publickey.encode(), *stranger)):
+            if name == "hb_port" and key[0]:
+                continue  # an echo, for who knows the public key, which is in private files only
+            assert await asyncio.to_thread(answers, arrival.host, port, name, *key) == 0, name
+    assert await manager.is_alive()
+
+
+def sockets() -> list[Path]:
+    return list(Path(tempfile.gettempdir()).glob("shopfloor-kernel-*"))
+
+
+def mode(path: Path) -> str:
+    return oct(path.stat().st_mode & 0o777)
+
+
+def answers(
+    host: str, port: int, name: str, server: bytes | None, public: bytes, secret: bytes
+) -> int:
+    """How many handshakes succeed at a port within a second, for whoever comes with these keys."""
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.linger = 0
+        monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        if server:
+            socket.curve_serverkey, socket.curve_publickey = server, public
+            socket.curve_secretkey = secret
+        socket.connect(f"tcp://{host}:{port}")
+        came = monitor.poll(1000)
+        socket.disable_monitor()
+        monitor.close()
+        return came
+
+
+async def test_with_the_keys_the_agent_answers_and_bad_orders_do_no_harm(
+    person: Person, start: Start
+):
+    await start()
+    [job] = jobs(person)
+    order, arrival = Order.read(job / "private" / ORDER), Arrival.read(job)
+    link = Link(order, arrival)
+    try:
+        with pytest.raises(NoAnswer, match="'dance' is none of"):
+            await link._order({"do": "dance"})
+        with pytest.raises(NoAnswer, match="KeyError"):
+            await link._order({"do": "signal"})
+        with pytest.raises(NoAnswer, match="999 is not a valid"):
+            await link.signal(999)
+        link._socket.send(b"\xff\x00")
+        assert (await link.report()).lives
+    finally:
+        link.close()
+
+
+@pytest.mark.parametrize("kernel", SKIPPED)
+def test_jupyters_conformance_suite_passes(home: Path, tmp_path: Path, kernel: str):
+    environment = {**os.environ, "PYTHONPATH": str(conformance(tmp_path / "suite"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "unittest", f"kernel_conformance.{kernel}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert all_passed(done.stderr, kernel), done.stderr
