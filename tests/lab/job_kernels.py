@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import pwd
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from shopfloor_jobs.offer import Offer
+from shopfloor_jobs.offer import Offer, Partition, Preset
+from shopfloor_jobs.request import Request
+
+from tests.cluster.cluster import Cluster
 
 IPYTHON = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 R = ["/usr/bin/R", "--slave", "-e", "IRkernel::main()", "--args", "{connection_file}"]
 
 # How many of the suite's tests each kernel leaves out; kernel_conformance.py says which and why.
+GB = 1024**3
 SKIPPED = {"IPython": 1, "R": 2}
 TESTS = 12
 
@@ -37,10 +44,46 @@ def kernelspec(
 
 def leave_offer(home: Path, offer: Offer) -> Path:
     """As the person's last server cached it; returns the file."""
-    path = home / ".local" / "share" / "shopfloor" / "offer.json"
+    path = cached_offer(home)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**offer.to_json(), "version": 1}))
     return path
+
+
+@contextmanager
+def at_home(cluster: Cluster, person: str) -> Iterator[dict[str, str]]:
+    """The environment of a person's programs at a test cluster: kernelspecs ``ipython-job`` and ``r-job`` (a CPU node),
+    ``ipython-gpu`` (a GPU) and the suite; and in their home an offer as from an earlier session."""
+    shared = Path(tempfile.mkdtemp(prefix=".kernels-", dir="/opt"))
+    shared.chmod(0o755)
+    kernelspec(shared, "ipython-job", IPYTHON, "python", {"partition": "cpu"})
+    kernelspec(shared, "r-job", R, "R", {"partition": "cpu"})
+    kernelspec(shared, "ipython-gpu", IPYTHON, "python", {"partition": "gpu", "gpus": 1})
+    limits = {"cpus": 2, "memory": 2 * GB, "gpus": 2, "nodes": 1, "time": 7200}
+    offer = Offer(
+        person=person,
+        site="Test cluster",
+        scheduler={"type": "slurm", "conf": cluster.state["slurm_conf"]},
+        partitions=(
+            Partition("cpu", "cpu", {**limits, "gpus": 0}),
+            Partition("gpu", "gpu", limits, {"a100": 4, "l40": 2}),
+        ),
+        presets=(Preset("small", "Small", Request(memory=GB, time=600).to_json()),),
+    )
+    cached = cached_offer(Path(pwd.getpwnam(person).pw_dir))
+    cluster.run(["mkdir", "-p", cached.parent], person, check=True)
+    cluster.run(["cp", leave_offer(shared, offer), cached], person, check=True)
+    suite = conformance(shared / "suite")
+    try:
+        yield {"JUPYTER_PATH": str(shared), "PYTHONPATH": str(suite)}
+    finally:
+        cluster.run(["scancel", "--user", person], check=True)
+        cached.unlink()
+        shutil.rmtree(shared)
+
+
+def cached_offer(home: Path) -> Path:
+    return home / ".local" / "share" / "shopfloor" / "offer.json"
 
 
 def conformance(folder: Path) -> Path:

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import pwd
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from shopfloor_jobs.offer import Offer, Partition, Preset
-from shopfloor_jobs.request import Request
 from shopfloor_lab.kernels.order import ORDER, Arrival
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.outages import hanging
 from tests.jobs.waiting import wait_until
 
-from .job_kernels import IPYTHON, SKIPPED, R, all_passed, conformance, kernelspec, leave_offer
+from .job_kernels import SKIPPED, all_passed, at_home
 
 pytestmark = pytest.mark.slurm
 
-GB = 1024**3
 PERSON = "grace"
 Told = Callable[[], dict[str, Any]]
 # What she does in a notebook; each answer is a line of JSON, and she goes on when she is told to.
@@ -101,34 +96,9 @@ os._exit(0)
 
 
 @pytest.fixture
-def environment(slurm_cluster: Cluster, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Of the person's programs: kernelspecs, and in her home an offer as from an earlier session."""
-    shared = Path("/opt") / f".{tmp_path.name}-{os.getpid()}"
-    shared.mkdir(mode=0o755)
-    kernelspec(shared, "ipython-job", IPYTHON, "python", {"partition": "cpu"})
-    kernelspec(shared, "r-job", R, "R", {"partition": "cpu"})
-    kernelspec(shared, "ipython-gpu", IPYTHON, "python", {"partition": "gpu", "gpus": 1})
-    suite = conformance(shared / "suite")
-    account = pwd.getpwnam(PERSON)
-    limits = {"cpus": 2, "memory": 2 * GB, "gpus": 2, "nodes": 1, "time": 7200}
-    offer = Offer(
-        person=PERSON,
-        site="Test cluster",
-        scheduler={"type": "slurm", "conf": slurm_cluster.state["slurm_conf"]},
-        partitions=(
-            Partition("cpu", "cpu", {**limits, "gpus": 0}),
-            Partition("gpu", "gpu", limits, {"a100": 4, "l40": 2}),
-        ),
-        presets=(Preset("small", "Small", Request(memory=GB, time=600).to_json()),),
-    )
-    own = leave_offer(shared, offer)
-    cached = Path(account.pw_dir) / ".local/share/shopfloor/offer.json"
-    slurm_cluster.run(["mkdir", "-p", cached.parent], PERSON, check=True)
-    slurm_cluster.run(["cp", own, cached], PERSON, check=True)
-    yield {"JUPYTER_PATH": str(shared), "PYTHONPATH": str(suite)}
-    slurm_cluster.run(["scancel", "--user", PERSON], check=True)
-    cached.unlink()
-    shutil.rmtree(shared)
+def environment(slurm_cluster: Cluster) -> Iterator[dict[str, str]]:
+    with at_home(slurm_cluster, PERSON) as environment:
+        yield environment
 
 
 @contextmanager
