@@ -107,6 +107,10 @@ async def states(person: Person) -> list[State]:
     return [one.state for one in await person.scheduler.look()]
 
 
+async def nothing_runs(person: Person) -> bool:
+    return await states(person) == [State.ENDED] and not person.processes()
+
+
 async def test_it_runs_in_a_job_with_what_was_asked_for(person: Person, start: Start):
     manager = await start(cwd=str(person.home))
     [job] = jobs(person)
@@ -168,10 +172,7 @@ async def test_a_shutdown_ends_the_job_and_leaves_no_key(person: Person, start: 
     await manager.shutdown_kernel()
     assert not await manager.is_alive()
 
-    async def over() -> bool:
-        return await states(person) == [State.ENDED] and not person.processes()
-
-    await async_wait_until(over, 10, "the job has ended")
+    await async_wait_until(lambda: nothing_runs(person), 10, "the job has ended")
     assert not (job / "private").exists() and not (job / "agent.json").exists()
 
 
@@ -204,6 +205,9 @@ async def test_a_job_that_is_cancelled_ends_the_kernel_with_its_cause(person: Pe
     await async_wait_until(dead, 10, "its end is seen")
     assert isinstance(manager.provisioner, JobProvisioner)
     assert await manager.provisioner.why() == "was stopped"
+    with pytest.raises(KernelEnded, match="its job is over: was stopped"):
+        await manager.restart_kernel(now=True)
+    assert len(jobs(person)) == 1, "nothing is asked for again that nobody asked for"
 
 
 async def test_a_kernel_whose_software_is_missing_says_so(
@@ -212,6 +216,28 @@ async def test_a_kernel_whose_software_is_missing_says_so(
     kernelspec(tmp_path / "share", "gone", ["/no/such/program", "{connection_file}"], "x", {})
     with pytest.raises(KernelEnded, match="/no/such/program: No such file or directory"):
         await start("gone")
+    await async_wait_until(lambda: nothing_runs(person), 5, "and its job has ended")
+
+
+async def test_a_start_that_is_given_up_leaves_no_job(
+    person: Person, start: Start, monkeypatch: pytest.MonkeyPatch
+):
+    asked = asyncio.Event()
+    read = Arrival.read
+
+    def look(path: Path) -> Arrival | None:
+        asked.set()
+        return None
+
+    monkeypatch.setattr(Arrival, "read", look)
+    starting = asyncio.create_task(start())
+    await asyncio.wait_for(asked.wait(), 10)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    monkeypatch.setattr(Arrival, "read", read)
+    assert jobs(person)
+    await async_wait_until(lambda: nothing_runs(person), 10, "its job has ended")
 
 
 async def test_a_kernel_out_of_the_offer_is_refused_by_field_value_and_limit(

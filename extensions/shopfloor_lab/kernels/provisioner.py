@@ -83,17 +83,34 @@ class JobProvisioner(KernelProvisionerBase):
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start the kernel in its job, which is asked for where there is none; waits as long as that waits.
 
-        Raises Refused (the request), NoOffer, SchedulerError or KernelEnded.
+        Raises Refused (the request), NoOffer, SchedulerError, NoAnswer or KernelEnded.
         """
         launch = Launch(cmd, dict(kwargs.get("env") or {}), str(kwargs.get("cwd") or ""))
         if self._link is None:
-            await self._submit(launch)
-            self._link = Link(self._order, await self._arrived())
-        told = await self._link.start(launch)
-        if not told.lives:
-            raise KernelEnded(told.trouble or f"the kernel ended with exit code {told.code}")
+            try:
+                await self._submit(launch)
+                self._link = Link(self._order, await self._arrived())
+                told = await self._started(launch)
+            except BaseException:
+                # Whoever gave up waiting included: nobody would end the job, and it may hold a GPU.
+                await self.cleanup()
+                raise
+        else:
+            told = await self._started(launch)
         self._starts = told.starts
         return self.connection_info
+
+    async def _started(self, launch: Launch) -> Told:
+        """Raises NoAnswer or KernelEnded."""
+        try:
+            told = await self._link.start(launch)
+        except NoAnswer as error:
+            if await self._is_over(ASKED):
+                raise KernelEnded(f"its job is over: {self.cause}") from error
+            raise
+        if not told.lives:
+            raise KernelEnded(told.trouble or f"the kernel ended with exit code {told.code}")
+        return told
 
     async def poll(self) -> int | None:
         """None while the kernel runs, as far as is known; else its exit code, and ``cause`` says why."""
@@ -179,7 +196,7 @@ class JobProvisioner(KernelProvisionerBase):
             scheduler=dict(offer.scheduler),
             peer=self._offers.hub.host,
         )
-        self._job = Job(
+        job = Job(
             tag=new_tag(KIND),
             owner=offer.person,
             kind=KIND,
@@ -191,7 +208,8 @@ class JobProvisioner(KernelProvisionerBase):
         )
         self._scheduler = scheduler_from(offer.scheduler)
         self._view = View(HubJobs(self._offers.hub, self._scheduler))
-        await self._scheduler.submit(self._job)
+        self._job = job
+        await self._scheduler.submit(job)
 
     async def _arrived(self) -> Arrival:
         """Where the agent listens, once it does. Raises KernelEnded."""
