@@ -7,17 +7,19 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zmq
 from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from shopfloor_jobs import directory
 from shopfloor_jobs.job import State
 from shopfloor_lab.kernels.link import Link, NoAnswer
+from shopfloor_lab.kernels.managers import JobKernels
 from shopfloor_lab.kernels.order import ORDER, Arrival, Order
 from shopfloor_lab.kernels.provisioner import JobProvisioner, KernelEnded
 
@@ -219,23 +221,68 @@ async def test_a_kernel_whose_software_is_missing_says_so(
     await async_wait_until(lambda: nothing_runs(person), 5, "and its job has ended")
 
 
-async def test_a_start_that_is_given_up_leaves_no_job(
-    person: Person, start: Start, monkeypatch: pytest.MonkeyPatch
-):
+@pytest.fixture
+async def server(home: Path, tmp_path: Path) -> AsyncIterator[JobKernels]:
+    """What the Lab server does with kernels; all of them are ended after the test."""
+    kernels = JobKernels(
+        kernel_spec_manager=KernelSpecManager(), connection_dir=str(tmp_path), root_dir=str(home)
+    )
+    yield kernels
+    await kernels.shutdown_all(now=True)
+
+
+@pytest.fixture
+def nobody_arrives(monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Event]:
+    """As while a job waits in the queue; the event is set when somebody waits for it."""
     asked = asyncio.Event()
-    read = Arrival.read
 
     def look(path: Path) -> Arrival | None:
         asked.set()
         return None
 
-    monkeypatch.setattr(Arrival, "read", look)
+    with monkeypatch.context() as patched:
+        patched.setattr(Arrival, "read", look)
+        yield asked
+
+
+async def test_the_server_waits_for_no_job_and_a_waiting_one_can_be_cancelled(
+    person: Person, server: JobKernels, nobody_arrives: asyncio.Event
+):
+    kernel = await asyncio.wait_for(server.start_kernel(kernel_name=NAME), 5)
+    await asyncio.wait_for(nobody_arrives.wait(), 10)
+    assert server.kernel_model(kernel)["execution_state"] == "starting"
+    await asyncio.wait_for(server.shutdown_kernel(kernel), 5)
+    assert kernel not in server
+    await async_wait_until(lambda: nothing_runs(person), 10, "its job has ended")
+
+
+async def test_a_job_of_the_server_runs_when_it_is_its_turn(server: JobKernels):
+    kernel = await server.start_kernel(kernel_name=NAME)
+    manager = server.get_kernel(kernel)
+    await asyncio.wait_for(asyncio.shield(manager.ready), 30)
+    async with Talk(manager) as talk:
+        assert (await talk.run("print(6 * 7)"))[1] == "42\n"
+    await server.restart_kernel(kernel)
+    assert await manager.is_alive()
+
+
+async def test_other_kernels_start_as_ever(server: JobKernels, tmp_path: Path):
+    kernel = await server.start_kernel(kernel_name="python3")
+    assert server.get_kernel(kernel).ready.done()
+    kernelspec(tmp_path / "share", "local-gone", ["/no/such/program"], "x", {}, metadata={})
+    with pytest.raises(FileNotFoundError):
+        await server.start_kernel(kernel_name="local-gone")
+    assert server.list_kernel_ids() == [kernel]
+
+
+async def test_a_start_that_is_given_up_leaves_no_job(
+    person: Person, start: Start, nobody_arrives: asyncio.Event
+):
     starting = asyncio.create_task(start())
-    await asyncio.wait_for(asked.wait(), 10)
+    await asyncio.wait_for(nobody_arrives.wait(), 10)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await starting
-    monkeypatch.setattr(Arrival, "read", read)
     assert jobs(person)
     await async_wait_until(lambda: nothing_runs(person), 10, "its job has ended")
 

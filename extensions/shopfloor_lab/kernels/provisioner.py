@@ -22,6 +22,7 @@ from shopfloor_jobs import directory
 from shopfloor_jobs.job import Job, new_tag
 from shopfloor_jobs.scheduler import Scheduler, SchedulerError, scheduler_from
 from shopfloor_jobs.view import View
+from shopfloor_jobs.within import set_within
 from traitlets import Dict
 
 from shopfloor_lab.environment import passed_on
@@ -37,6 +38,7 @@ SILENT = 7.0  # seconds without an answer of the agent after which the scheduler
 LOOKED = 5.0  # seconds for which one look at the jobs serves
 WAITED = 0.1  # seconds between looks for the end of a kernel
 ENDS_WITHIN = 10.0  # seconds in which a job ends whose agent said that it will
+CANCELLED = "You cancelled it."
 NO_CODE = 1  # an exit code for a kernel of which nobody knows one
 PYTHON = re.compile(r"python(3(\.\d+)?)?")
 PLACE = re.compile(r"\{([A-Za-z0-9_]+)\}")
@@ -66,6 +68,7 @@ class JobProvisioner(KernelProvisionerBase):
         self._scheduler: Scheduler | None = None
         self._view: View | None = None
         self._starts = 0
+        self._given_up = asyncio.Event()
 
     @property
     def has_process(self) -> bool:
@@ -168,6 +171,10 @@ class JobProvisioner(KernelProvisionerBase):
             await self._is_over(WAITED)
         return self.cause
 
+    def give_up(self) -> None:
+        """Whoever waits for the kernel's job waits no longer: it is cancelled, and the start fails."""
+        self._given_up.set()
+
     async def get_provisioner_info(self) -> dict[str, Any]:
         info = await super().get_provisioner_info()
         return {**info, "tag": self._job.tag if self._job else ""}
@@ -225,7 +232,8 @@ class JobProvisioner(KernelProvisionerBase):
                 if await self._is_over(ASKED):
                     raise KernelEnded(self.cause)
                 asked_at = time.monotonic()
-            await asyncio.sleep(pause)
+            if await set_within(self._given_up, pause):
+                raise KernelEnded(CANCELLED)
             pause = min(longest, pause * 1.2)
 
     def _connection(self, arrival: Arrival) -> KernelConnectionInfo:
