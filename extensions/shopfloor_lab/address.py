@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import pwd
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +31,9 @@ def address_towards(peer: str) -> str:
     if not peer:
         return ""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(peer, 9, type=socket.SOCK_DGRAM)[0]
+        found = socket.getaddrinfo(peer, 9, type=socket.SOCK_DGRAM)
+        # IPv4 where there is both: jupyter_client does not connect to the other.
+        family, kind, protocol, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
         with socket.socket(family, kind, protocol) as probe:
             probe.connect(address)
             return probe.getsockname()[0]
@@ -40,7 +44,10 @@ def address_towards(peer: str) -> str:
 async def _address_seen(settings: Mapping[str, Any], tag: str) -> str:
     """What the scheduler says that other machines reach this job's node by."""
     try:
-        seen = {job.tag: job for job in await scheduler_from(settings).look()}
+        # Anybody can give a job our name.
+        own = pwd.getpwuid(os.getuid()).pw_name
+        looked = await scheduler_from(settings).look()
+        seen = {job.tag: job for job in looked if job.owner == own}
     except Unreachable as error:
         log.warning("the scheduler does not say how this node is reached: %s", error)
         seen = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from shopfloor_jobs.directory import read_json, write_json
 from shopfloor_jobs.offer import Offer
 
 from .hub import Hub, NoHub
+
+log = logging.getLogger("shopfloor.offer")
 
 FRESH = 60.0  # seconds for which one answer serves
 
@@ -44,7 +47,10 @@ class Offers:
             if data is None:
                 raise NoOffer(f"The hub does not say what you may ask for: {error}") from error
             return data
-        await asyncio.to_thread(self._store, data)
+        try:
+            await asyncio.to_thread(self._store, data)
+        except OSError as error:
+            log.warning("What may be asked for was not kept for when the hub is away: %s", error)
         return data
 
     async def _ask(self) -> dict[str, Any]:

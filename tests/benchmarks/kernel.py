@@ -141,6 +141,8 @@ def measure(cluster: Cluster, prefix: Path, rounds: int, trips: int) -> dict[str
                 found[what, way].append(value)
                 if what != "trips_ms":
                     print(f"{what:>10} {way:<7}{value:8.3f}", file=sys.stderr, flush=True)
+            if program.wait(30):
+                raise ClusterError("her program failed, see above: nothing was measured")
         finally:
             program.kill()
             program.wait(10)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from shopfloor_jobs import directory
 from shopfloor_jobs.job import State
-from shopfloor_lab.kernels.link import Link, NoAnswer
+from shopfloor_jobs.local import Local
+from shopfloor_lab.kernels.link import WITHIN, Link, NoAnswer
 from shopfloor_lab.kernels.managers import JobKernels
 from shopfloor_lab.kernels.order import ORDER, Arrival, Order
 from shopfloor_lab.kernels.provisioner import JobProvisioner, KernelEnded
@@ -29,6 +32,32 @@ from .cluster_parts import Person
 from .job_kernels import IPYTHON, SKIPPED, R, all_passed, conformance, kernelspec, leave_offer
 
 NAME = "ipython-job"
+DIES_AND_LEAVES_A_CHILD = """
+import os, signal, time
+if os.fork() == 0:
+    time.sleep(60)
+    os._exit(0)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+# An agent that waits for a second only, as it would for a minute.
+IMPATIENT = """
+import sys
+if "shopfloor_lab.kernels.agent" in sys.orig_argv:
+    from shopfloor_lab.kernels import order
+    order.WANTED_WITHIN = 1.0
+"""
+# A program that is killed while it waits for its kernel's job.
+DIES_WHILE_IT_WAITS = """
+import os, signal
+from jupyter_client.manager import KernelManager
+from shopfloor_lab.kernels import provisioner
+
+def look(path):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+provisioner._look_for = look
+KernelManager(kernel_name="ipython-job").start_kernel()
+"""
 SLEEPS_IN_C = "import ctypes; ctypes.CDLL(None).sleep(60)"
 Start = Callable[..., Awaitable[AsyncKernelManager]]
 
@@ -114,7 +143,8 @@ async def nothing_runs(person: Person) -> bool:
 
 
 async def test_it_runs_in_a_job_with_what_was_asked_for(person: Person, start: Start):
-    manager = await start(cwd=str(person.home))
+    given = {**os.environ, "JPY_SESSION_NAME": "flights.ipynb", "JPY_API_TOKEN": "a-secret"}
+    manager = await start(cwd=str(person.home), env=given)
     [job] = jobs(person)
     async with Talk(manager) as talk:
         status, printed = await talk.run(
@@ -124,6 +154,8 @@ async def test_it_runs_in_a_job_with_what_was_asked_for(person: Person, start: S
     tag, cwd, names = printed.split(" ", 2)
     assert (tag, cwd) == (job.name, str(person.home))
     assert "TOKEN" not in names, "no token of Lab's reaches it"
+    assert "JPY_SESSION_NAME" in names
+    assert "a-secret" not in (job / "private" / ORDER).read_text()
     asked = directory.read_json(job / "request.json")
     assert (asked["kind"], asked["request"]["time"]) == ("kernel", 3600)
     assert "secretkey" not in (job / "request.json").read_text()
@@ -150,6 +182,14 @@ async def test_a_restart_keeps_the_job_and_the_ports(person: Person, start: Star
         await manager.restart_kernel()
         await talk.client.wait_for_ready(timeout=30)
         assert (await talk.run("print('kept' in globals())"))[1] == "False\n"
+        for _ in range(2):
+            asked = talk.client.session.send(
+                talk.client.control_channel.socket, "kernel_info_request", {}
+            )["header"]["msg_id"]
+            answer = await talk.client.get_control_msg(timeout=10)
+            assert answer["parent_header"]["msg_id"] == asked, "the control channel answers"
+            await manager.restart_kernel()
+            await talk.client.wait_for_ready(timeout=30)
     assert manager.get_connection_info() == before
     assert len(jobs(person)) == 1
     assert await states(person) == [State.RUNNING]
@@ -183,7 +223,7 @@ async def test_a_kernel_that_dies_is_seen_and_can_be_had_again_in_its_job(
 ):
     manager = await start()
     async with Talk(manager) as talk:
-        talk.client.execute("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+        talk.client.execute(DIES_AND_LEAVES_A_CHILD)
 
         async def dead() -> bool:
             return not await manager.is_alive()
@@ -209,7 +249,9 @@ async def test_a_job_that_is_cancelled_ends_the_kernel_with_its_cause(person: Pe
     assert await manager.provisioner.why() == "was stopped"
     with pytest.raises(KernelEnded, match="its job is over: was stopped"):
         await manager.restart_kernel(now=True)
-    assert len(jobs(person)) == 1, "nothing is asked for again that nobody asked for"
+    [job] = jobs(person)  # nothing is asked for again that nobody asked for
+    await manager.provisioner.cleanup()
+    assert not (job / "private").exists()
 
 
 async def test_a_kernel_whose_software_is_missing_says_so(
@@ -219,6 +261,57 @@ async def test_a_kernel_whose_software_is_missing_says_so(
     with pytest.raises(KernelEnded, match="/no/such/program: No such file or directory"):
         await start("gone")
     await async_wait_until(lambda: nothing_runs(person), 5, "and its job has ended")
+
+
+async def test_a_start_that_is_given_up_while_it_is_submitted_leaves_no_job(
+    person: Person, start: Start, monkeypatch: pytest.MonkeyPatch
+):
+    begun, go_on = threading.Event(), threading.Event()
+    submit = Local._submit
+
+    def slowly(self: Local, *asked: Any) -> list[str]:
+        begun.set()
+        go_on.wait(20)
+        return submit(self, *asked)
+
+    monkeypatch.setattr(Local, "_submit", slowly)
+    starting = asyncio.create_task(start())
+    await asyncio.to_thread(begun.wait, 10)
+    starting.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert jobs(person)
+    await async_wait_until(lambda: nothing_runs(person), 10, "its job has ended")
+
+
+async def test_a_restart_waits_for_a_node_that_is_slow_to_answer(person: Person, start: Start):
+    manager = await start()
+    [agent] = person.commands("kernels.agent")
+    agent.suspend()
+    try:
+        restarting = asyncio.create_task(manager.restart_kernel(now=True))
+        await asyncio.wait({restarting}, timeout=2 * WITHIN)
+        assert not restarting.done()
+    finally:
+        agent.resume()
+    await asyncio.wait_for(restarting, 30)
+    async with Talk(manager) as talk:
+        assert (await talk.run("print(1)"))[1] == "1\n"
+    assert await states(person) == [State.RUNNING]
+
+
+async def test_a_kernel_for_which_nobody_comes_is_ended(
+    person: Person, home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    (tmp_path / "sitecustomize.py").write_text(IMPATIENT)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    program = [sys.executable, "-c", DIES_WHILE_IT_WAITS]
+    ends = await asyncio.to_thread(subprocess.run, program, check=False)
+    assert ends.returncode == -signal.SIGKILL
+    await async_wait_until(lambda: nothing_runs(person), 30, "its job has ended")
+    [job] = jobs(person)
+    assert directory.exit_record(job)["cause"] == "nobody came for the kernel"
 
 
 @pytest.fixture
@@ -301,9 +394,10 @@ async def test_neighbours_get_nothing(person: Person, start: Start, tmp_path: Pa
     order, arrival = Order.read(job / "private" / ORDER), Arrival.read(job)
     assert mode(job / "private" / ORDER) == "0o600"
     assert {mode(path) for path in sockets()} == {"0o700"}, "and the signing key"
-    stranger = zmq.curve_keypair()
+    stranger, own = zmq.curve_keypair(), (order.publickey.encode(), order.secretkey.encode())
     ports = [*arrival.ports.items(), ("orders", arrival.orders)]
     for name, port in ports:
+        assert await asyncio.to_thread(answers, arrival.host, port, name, own[0], *own) == 1, name
         for key in ((None, *stranger), (order.publickey.encode(), *stranger)):
             if name == "hb_port" and key[0]:
                 continue  # an echo, for who knows the public key, which is in private files only
@@ -323,7 +417,8 @@ def answers(
     host: str, port: int, name: str, server: bytes | None, public: bytes, secret: bytes
 ) -> int:
     """How many handshakes succeed at a port within a second, for whoever comes with these keys."""
-    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+    kind = zmq.SUB if name == "iopub_port" else zmq.DEALER
+    with zmq.Context() as context, context.socket(kind) as socket:
         socket.linger = 0
         monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
         if server:

@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import Any
 
 import zmq
-from shopfloor_jobs.directory import leave_cause
+from shopfloor_jobs.directory import home_words, leave_cause
 from shopfloor_jobs.within import set_within
 
 from shopfloor_lab.address import listening_address
 
+from . import order as orders
 from .channels import Doors
 from .order import ARRIVAL, ORDER, Arrival, Launch, Order
 from .process import Kernel
 
-STARTED_AGAIN_WITHIN = 60.0  # seconds in which somebody must want another kernel when one has ended
 LONGEST_SOCKET = 60  # bytes of the directory's name: a socket's path may have 107
 LONGEST = 3600.0  # seconds; nothing is missed while nothing changes
 
@@ -58,8 +58,8 @@ class Agent:
                 self._orders, port = doors.orders()
                 self._kernel = Kernel(inside, doors.connection(), self._tell)
                 await self._start(order.launch)
-                Arrival(host, doors.ports, port).write(self._path)
                 try:
+                    self._arrive(Arrival(host, doors.ports, port))
                     await self._until_the_end()
                 finally:
                     await self._kernel.end()
@@ -68,20 +68,29 @@ class Agent:
                 (self._path / ARRIVAL).unlink()
             shutil.rmtree(inside, ignore_errors=True)
 
+    def _arrive(self, arrival: Arrival) -> None:
+        try:
+            arrival.write(self._path)
+        except OSError as error:
+            raise SystemExit(home_words(error, Path.home())) from error
+
     def _end(self) -> None:
         self._ending = True
         self._changed.set()
 
     async def _until_the_end(self) -> None:
         taking = asyncio.create_task(self._take_orders())
+        taking.add_done_callback(lambda _: self._changed.set())
         try:
             while not self._ending:
                 self._changed.clear()
-                patience = LONGEST if self._kernel.lives else STARTED_AGAIN_WITHIN
-                changed = await set_within(self._changed, patience)
+                wanted = self._known and self._kernel.lives
+                changed = await set_within(
+                    self._changed, LONGEST if wanted else orders.WANTED_WITHIN
+                )
                 if taking.done():
                     taking.result()
-                if not changed and not self._kernel.lives:
+                if not changed and not wanted:
                     self._leave_cause()
                     return
         finally:
@@ -90,7 +99,9 @@ class Agent:
     async def _take_orders(self) -> None:
         while True:
             who, *frames = await self._orders.recv_multipart()
-            self._known.add(who)
+            if who not in self._known:
+                self._known.add(who)
+                self._changed.set()
             answer: dict[str, Any] = {}
             try:
                 asked = json.loads(b"".join(frames))
@@ -132,7 +143,8 @@ class Agent:
     def _leave_cause(self) -> None:
         code = self._kernel.code
         how = f"by signal {-code}" if code and code < 0 else f"with exit code {code}"
-        cause = self._kernel.trouble or f"the kernel ended {how}, and was not started again"
+        ended = self._kernel.trouble or f"the kernel ended {how}, and was not started again"
+        cause = "nobody came for the kernel" if self._kernel.lives else ended
         with contextlib.suppress(OSError):
             leave_cause(self._path, int(os.environ.get("SHOPFLOOR_INDEX", "0")), cause)
 

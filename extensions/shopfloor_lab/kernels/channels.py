@@ -54,7 +54,7 @@ class Doors:
         self._order, self._host, self._inside = order, host, inside
         self._context = zmq.Context()
         self._authenticator = AsyncioAuthenticator(self._context)
-        self._ours: list[zmq.Socket[bytes]] = []
+        self._ours: list[tuple[zmq.asyncio.Socket, zmq.Socket[bytes]]] = []
         self.ports: Mapping[str, int] = {}
         self._control: zmq.asyncio.Socket | None = None
 
@@ -69,8 +69,8 @@ class Doors:
     def __exit__(self, *_: object) -> None:
         self.kernel_ended()
         self._taking.cancel()
-        for socket in self._ours:
-            socket.close()
+        for pair in self._ours:
+            _close(*pair)
         self._authenticator.stop()
         # Ends each proxy, whose thread closes its own sockets.
         self._context.term()
@@ -91,7 +91,7 @@ class Doors:
         """Drop what comes at the control channel."""
         if self._control:
             self._answering.cancel()
-            self._inside_control.close()
+            _close(self._control, self._inside_control)
             self._control = None
 
     async def _take_control(self) -> None:
@@ -151,12 +151,19 @@ class Doors:
         return socket
 
     def _in_the_loop(self, socket: zmq.Socket[bytes]) -> zmq.asyncio.Socket:
-        self._ours.append(socket)
-        return zmq.asyncio.Socket.shadow(socket)
+        shadow = zmq.asyncio.Socket.shadow(socket)
+        self._ours.append((shadow, socket))
+        return shadow
+
+
+def _close(shadow: zmq.asyncio.Socket, socket: zmq.Socket[bytes]) -> None:
+    # The loop must forget the descriptor first: the next socket has the same number, and would be taken for known.
+    shadow.close()
+    socket.close()
 
 
 def _pass_on(outside: zmq.Socket[bytes], inside: zmq.Socket[bytes]) -> None:
-    with contextlib.suppress(zmq.ContextTerminated, zmq.ZMQError):
+    with contextlib.suppress(zmq.ContextTerminated):
         zmq.proxy(inside, outside)
     for socket in (inside, outside):
         socket.close()

@@ -52,6 +52,7 @@ class Link:
         self.kernel = Told()
         self._heard = time.monotonic()
         self._asked: float | None = None
+        self._asked_last = self._heard
 
     async def start(self, launch: Launch) -> Told:
         """Start a kernel where none lives. Raises NoAnswer."""
@@ -78,12 +79,12 @@ class Link:
     def silence(self) -> float:
         """Seconds for which the agent has owed an answer; it is asked whenever it was quiet for :data:`QUIET`."""
         now = time.monotonic()
-        if self._asked is None:
-            if now - self._heard > QUIET:
-                self._asked = now
-                self._send({"do": "report"})
-            return 0.0
-        return now - self._asked
+        if now - max(self._heard, self._asked_last) > QUIET:
+            # Again and again: a connection that broke may have taken a question along, or its answer.
+            self._asked_last = now
+            self._asked = self._asked or now
+            self._send({"do": "report"})
+        return now - self._asked if self._asked else 0.0
 
     def close(self) -> None:
         self._socket.close()

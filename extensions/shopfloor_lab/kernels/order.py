@@ -15,6 +15,9 @@ ORDER = (
     "SHOPFLOOR_KERNEL"  # the file among the job's private ones, and the variable that leads to it
 )
 ARRIVAL = "agent.json"
+# Seconds in which somebody must want another kernel when one has ended, and the first one when it is there: whoever
+# asked for the job may have been ended while it waited.
+WANTED_WITHIN = 60.0
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 PORTS = tuple(f"{channel}_port" for channel in CHANNELS)
 
@@ -33,7 +36,7 @@ class Launch:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Launch:
         """Raises KeyError or TypeError."""
-        return cls(list(data["argv"]), dict(data["env"]), str(data["cwd"]))
+        return cls([str(word) for word in data["argv"]], dict(data["env"]), str(data["cwd"]))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from shopfloor_jobs.directory import write_json
 from .order import Launch
 
 CONNECTION = "connection.json"
+NOT_STARTED = 127  # a shell's exit code for a command that is not there
 END_WITHIN = 2.0  # seconds between TERM and KILL
 
 
@@ -46,10 +47,10 @@ class Kernel:
     async def start(self, launch: Launch) -> None:
         """Start a kernel, where none lives; one that cannot be started has an exit code and says why."""
         file = self._inside / CONNECTION
-        write_json(file, self._connection)
         argv = [word.replace("{connection_file}", str(file)) for word in launch.argv]
         self.starts, self.code, self.trouble = self.starts + 1, None, ""
         try:
+            write_json(file, self._connection)
             self._process = await asyncio.create_subprocess_exec(
                 *argv,
                 env={**os.environ, **launch.env},
@@ -58,7 +59,7 @@ class Kernel:
                 start_new_session=True,
             )
         except OSError as error:
-            self._process, self.code = None, 127
+            self._process, self.code = None, NOT_STARTED
             self.trouble = f"{error.filename or argv[0]}: {error.strerror}"
         else:
             self._waiting = asyncio.create_task(self._wait(self._process))
@@ -81,4 +82,7 @@ class Kernel:
 
     async def _wait(self, process: asyncio.subprocess.Process) -> None:
         self.code = await process.wait()
+        # What it forked holds its sockets, and memory of the GPU.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
         self._changed()

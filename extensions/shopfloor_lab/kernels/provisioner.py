@@ -7,6 +7,7 @@ lives is the view's to say.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -33,14 +34,18 @@ from .link import Link, NoAnswer, Told
 from .order import KIND, ORDER, Arrival, Launch, Order
 
 ARRIVES = (0.02, 0.5)  # seconds between looks for the agent, the first and the longest
-ASKED = 1.0  # seconds between questions whether a job still lives that is waited for
+ASKED, LONGEST_PACE = (
+    1.0,
+    6.0,
+)  # seconds between questions whether a job that is waited for still lives
 SILENT = 7.0  # seconds without an answer of the agent after which the scheduler is asked whether the job still lives
 LOOKED = 5.0  # seconds for which one look at the jobs serves
 WAITED = 0.1  # seconds between looks for the end of a kernel
-ENDS_WITHIN = 10.0  # seconds in which a job ends whose agent said that it will
-CANCELLED = "You cancelled it."
+CANCELLED, ENDED = "You cancelled it.", "It ended."
 NO_CODE = 1  # an exit code for a kernel of which nobody knows one
-PYTHON = re.compile(r"python(3(\.\d+)?)?")
+# Which notebook it is for. Not every JPY_…: one of them is the hub's token.
+NAMED = ("JPY_SESSION_NAME",)
+OWN_PYTHON = ("python", "python3", f"python3.{sys.version_info[1]}")  # as jupyter_client has it
 PLACE = re.compile(r"\{([A-Za-z0-9_]+)\}")
 
 
@@ -77,7 +82,7 @@ class JobProvisioner(KernelProvisionerBase):
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """See the base class; the environment is what a job of ours gets, and what the kernelspec sets."""
         given = dict(kwargs.pop("env", None) or {})
-        named = {name: given[name] for name in given if name.startswith("JPY_")}
+        named = {name: given[name] for name in NAMED if name in given}
         extra = kwargs.pop("extra_arguments", [])
         kwargs.pop("transport_encryption", None)  # it is always encrypted
         environment = {**passed_on({**self._environment, **given}), **named}
@@ -86,7 +91,7 @@ class JobProvisioner(KernelProvisionerBase):
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Start the kernel in its job, which is asked for where there is none; waits as long as that waits.
 
-        Raises Refused (the request), NoOffer, SchedulerError, NoAnswer or KernelEnded.
+        Raises Refused (the request), NoOffer, SchedulerError or KernelEnded.
         """
         launch = Launch(cmd, dict(kwargs.get("env") or {}), str(kwargs.get("cwd") or ""))
         if self._link is None:
@@ -104,13 +109,15 @@ class JobProvisioner(KernelProvisionerBase):
         return self.connection_info
 
     async def _started(self, launch: Launch) -> Told:
-        """Raises NoAnswer or KernelEnded."""
-        try:
-            told = await self._link.start(launch)
-        except NoAnswer as error:
-            if await self._is_over(ASKED):
-                raise KernelEnded(f"its job is over: {self.cause}") from error
-            raise
+        """Waits for a node that is slow to answer as long as the job lives. Raises KernelEnded."""
+        while True:
+            try:
+                told = await self._link.start(launch)
+                break
+            except NoAnswer as error:
+                self.log.warning("Kernel %s: %s", self.kernel_id, error)
+                if await self._is_over(ASKED):
+                    raise KernelEnded(f"its job is over: {self.cause or ENDED}") from error
         if not told.lives:
             raise KernelEnded(told.trouble or f"the kernel ended with exit code {told.code}")
         return told
@@ -164,6 +171,10 @@ class JobProvisioner(KernelProvisionerBase):
             link.close()
         elif self._job:
             await self._cancel()
+        if self._job:
+            # One that was told to end keeps them, for it might have been told to start again.
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(directory.discard, self._directory())
 
     async def why(self) -> str:
         """Why the kernel is over, in words; empty while its job lives and nothing else is known."""
@@ -182,7 +193,7 @@ class JobProvisioner(KernelProvisionerBase):
     def _command(self, extra: list[str]) -> list[str]:
         """The kernelspec's, with all but the connection file filled in, which is the agent's."""
         command = [*self.kernel_spec.argv, *extra]
-        if command and PYTHON.fullmatch(command[0]):
+        if command and command[0] in OWN_PYTHON:
             command[0] = sys.executable
         known = {"prefix": sys.prefix, "resource_dir": self.kernel_spec.resource_dir}
         return [
@@ -216,21 +227,29 @@ class JobProvisioner(KernelProvisionerBase):
         self._scheduler = scheduler_from(offer.scheduler)
         self._view = View(HubJobs(self._offers.hub, self._scheduler))
         self._job = job
-        await self._scheduler.submit(job)
+        submitting = asyncio.ensure_future(self._scheduler.submit(job))
+        try:
+            await asyncio.shield(submitting)
+        except asyncio.CancelledError:
+            # It goes on in its thread, so that only afterwards there is something to cancel.
+            await asyncio.wait({submitting})
+            raise
 
     async def _arrived(self) -> Arrival:
         """Where the agent listens, once it does. Raises KernelEnded."""
         path = self._directory()
         pause, longest = ARRIVES
-        asked_at = time.monotonic()
+        began = asked_at = time.monotonic()
         while True:
-            arrival = await asyncio.to_thread(Arrival.read, path)
+            arrival = await asyncio.to_thread(_look_for, path)
             if arrival is not None:
                 self.connection_info = self._connection(arrival)
                 return arrival
-            if time.monotonic() - asked_at > ASKED:
+            now = time.monotonic()
+            # The longer it waits the seldomer: a minute's wait is asked for six times, an hour's each six seconds.
+            if now - asked_at > min(LONGEST_PACE, max(ASKED, (now - began) / 10)):
                 if await self._is_over(ASKED):
-                    raise KernelEnded(self.cause)
+                    raise KernelEnded(self.cause or ENDED)
                 asked_at = time.monotonic()
             if await set_within(self._given_up, pause):
                 raise KernelEnded(CANCELLED)
@@ -256,13 +275,18 @@ class JobProvisioner(KernelProvisionerBase):
             return False
         seen = self._view.last_known(owner, tag)
         record = await asyncio.to_thread(directory.exit_record, self._directory())
-        self.cause = str((record or {}).get("cause") or (seen.cause if seen else "") or "It ended.")
+        self.cause = str((record or {}).get("cause") or (seen.cause if seen else ""))
         return True
 
     async def _cancel(self) -> None:
         try:
             seen = await self._scheduler.look()
-            ids = [one.id for one in seen if one.alive and one.tag == self._job.tag]
+            job = self._job
+            ids = [
+                one.id
+                for one in seen
+                if one.alive and one.tag == job.tag and one.owner == job.owner
+            ]
             if ids:
                 await self._scheduler.cancel(self._job.owner, ids)
         except SchedulerError as error:
@@ -270,3 +294,10 @@ class JobProvisioner(KernelProvisionerBase):
 
     def _directory(self) -> Path:
         return directory.directory_of(self._home, self._job.tag)
+
+
+def _look_for(path: Path) -> Arrival | None:
+    # On NFS a file that was not there is not seen for half a minute, unless its directory is opened.
+    with contextlib.suppress(FileNotFoundError), os.scandir(path):
+        return Arrival.read(path)
+    return None
