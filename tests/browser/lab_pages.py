@@ -33,6 +33,12 @@ class Lab:
         expect(last.first).to_be_visible(timeout=LAB_MS)
         # What was open before is there again, so that whatever comes from now on was asked for.
         expect(page.locator("#jupyterlab-splash")).to_have_count(0, timeout=LAB_MS)
+        # jupyter_server answers 404 to who lists a folder in the moment in which a file there gets another name
+        # (FileContentsManager._dir_model), and Lab lists it every ten seconds. It finds the folder the next time.
+        page.add_locator_handler(
+            page.locator(".jp-Dialog", has_text="Directory not found"),
+            lambda dialog: dialog.locator(".jp-mod-accept").click(),
+        )
 
     def new_notebook(self) -> Notebook:
         """From the launcher: the one that was not there before, for a restored one may lie there until it is."""
