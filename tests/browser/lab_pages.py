@@ -6,6 +6,8 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.harness import wait_until
+
 LAB_MS = 60_000
 CLUSTER_MS = 60_000
 NOTEBOOK_MS = 240_000
@@ -74,12 +76,22 @@ class Lab:
         return self._ready_notebook(panel.get_attribute("id"))
 
     def _ready_notebook(self, identity: str | None) -> Notebook:
-        """By the status bar, for a toolbar without room for the kernel's name lays it behind "…"."""
+        """By the status bar, for a toolbar without room for the kernel's name lays it behind "…".
+
+        Some time after a page was loaded Lab brings the tab to the front that was there before: it is chosen again.
+        """
         panel = self.page.locator(f"#{identity}")
-        tab = self.page.locator(f"#{panel.get_attribute('aria-labelledby')} .lm-TabBar-tabLabel")
-        tab.click()
-        kernel = self.page.get_by_title(f"Change kernel for {tab.inner_text()}", exact=True)
-        expect(kernel).to_contain_text(re.compile(r"^Python 3 .* Idle$"))
+        tab = self.page.locator(f"#{panel.get_attribute('aria-labelledby')}")
+        label = tab.locator(".lm-TabBar-tabLabel")
+        label.click()
+        kernel = self.page.get_by_title(f"Change kernel for {label.inner_text()}", exact=True)
+
+        def is_idle() -> bool:
+            if "lm-mod-current" not in (tab.get_attribute("class") or ""):
+                label.click()
+            return any(re.match(r"Python 3 .* Idle$", text) for text in kernel.all_inner_texts())
+
+        wait_until(is_idle, LAB_MS / 1000, f"the kernel of {label.inner_text()} is idle")
         return Notebook(self.page, panel)
 
     def command(self, label: str) -> None:
