@@ -1,4 +1,4 @@
-"""Kernelspecs whose kernels are jobs, in a person's home, and an offer that the hub left there."""
+"""Kernelspecs whose kernels are jobs, an offer that the hub left in a home, and a notebook's talk with a kernel."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.manager import AsyncKernelManager
 from shopfloor_jobs.offer import Offer, Partition, Preset
 from shopfloor_jobs.request import Request
 
@@ -100,3 +102,38 @@ def all_passed(printed: str, kernel: str) -> bool:
     """Whether unittest printed that the whole suite passed, but for what this kernel leaves out."""
     *_, ran, _, result = printed.splitlines()
     return ran.startswith(f"Ran {TESTS} tests") and result == f"OK (skipped={SKIPPED[kernel]})"
+
+
+class Talk:
+    """A notebook's conversation with a kernel."""
+
+    def __init__(self, manager: AsyncKernelManager):
+        self.client: AsyncKernelClient = manager.client()
+        self.client.start_channels()
+
+    async def __aenter__(self) -> Talk:
+        await self.client.wait_for_ready(timeout=30)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.client.stop_channels()
+
+    async def run(self, code: str, **given: Any) -> tuple[str, str]:
+        """The reply's status (with the error's name) and what was printed."""
+        printed: list[str] = []
+
+        def note(message: dict[str, Any]) -> None:
+            printed.append(message["content"].get("text", ""))
+
+        reply = await self.client.execute_interactive(code, timeout=30, output_hook=note, **given)
+        content = reply["content"]
+        return content.get("ename", content["status"]), "".join(printed)
+
+    async def until(self, asked: str, kind: str, **content: str) -> dict[str, Any]:
+        """The first message of this kind and content that a cell sends to everybody."""
+        while True:
+            message = await self.client.get_iopub_msg(timeout=20)
+            if message["parent_header"].get("msg_id") != asked or message["msg_type"] != kind:
+                continue
+            if all(message["content"][name] == value for name, value in content.items()):
+                return message["content"]

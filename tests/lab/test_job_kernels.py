@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import zmq
-from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from shopfloor_jobs import directory
@@ -23,13 +22,13 @@ from shopfloor_jobs.job import State
 from shopfloor_jobs.local import Local
 from shopfloor_lab.kernels.link import WITHIN, Link, NoAnswer
 from shopfloor_lab.kernels.managers import JobKernels
-from shopfloor_lab.kernels.order import ORDER, Arrival, Order
+from shopfloor_lab.kernels.order import ORDER, Arrival, Launch, Order
 from shopfloor_lab.kernels.provisioner import JobProvisioner, KernelEnded
 
 from tests.jobs.waiting import async_wait_until
 
 from .cluster_parts import Person
-from .job_kernels import IPYTHON, SKIPPED, R, all_passed, conformance, kernelspec, leave_offer
+from .job_kernels import IPYTHON, SKIPPED, R, Talk, all_passed, conformance, kernelspec, leave_offer
 
 NAME = "ipython-job"
 DIES_AND_LEAVES_A_CHILD = """
@@ -93,41 +92,6 @@ async def start(home: Path) -> AsyncIterator[Start]:
     yield begin
     for manager in managers:
         await manager.shutdown_kernel(now=True)
-
-
-class Talk:
-    """A notebook's conversation with a kernel."""
-
-    def __init__(self, manager: AsyncKernelManager):
-        self.client: AsyncKernelClient = manager.client()
-        self.client.start_channels()
-
-    async def __aenter__(self) -> Talk:
-        await self.client.wait_for_ready(timeout=30)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.client.stop_channels()
-
-    async def run(self, code: str, **given: Any) -> tuple[str, str]:
-        """The reply's status (with the error's name) and what was printed."""
-        printed: list[str] = []
-
-        def note(message: dict[str, Any]) -> None:
-            printed.append(message["content"].get("text", ""))
-
-        reply = await self.client.execute_interactive(code, timeout=30, output_hook=note, **given)
-        content = reply["content"]
-        return content.get("ename", content["status"]), "".join(printed)
-
-    async def until(self, asked: str, kind: str, **content: str) -> dict[str, Any]:
-        """The first message of this kind and content that a cell sends to everybody."""
-        while True:
-            message = await self.client.get_iopub_msg(timeout=20)
-            if message["parent_header"].get("msg_id") != asked or message["msg_type"] != kind:
-                continue
-            if all(message["content"][name] == value for name, value in content.items()):
-                return message["content"]
 
 
 def jobs(person: Person) -> list[Path]:
@@ -299,6 +263,13 @@ async def test_a_restart_waits_for_a_node_that_is_slow_to_answer(person: Person,
     async with Talk(manager) as talk:
         assert (await talk.run("print(1)"))[1] == "1\n"
     assert await states(person) == [State.RUNNING]
+
+
+async def test_an_agent_that_refuses_an_order_is_not_asked_again(start: Start):
+    manager = await start()
+    senseless = Launch(["python"], env=[1])  # as one of another version might find it
+    with pytest.raises(KernelEnded, match="TypeError"):
+        await asyncio.wait_for(manager.provisioner._started(senseless), WITHIN)
 
 
 async def test_a_kernel_for_which_nobody_comes_is_ended(

@@ -23,7 +23,11 @@ PAUSE = 0.005  # seconds between looks while one is awaited
 
 
 class NoAnswer(Exception):
-    """The agent did not answer in time, or will not; the text is why."""
+    """The agent did not answer in time, or did not do it; the text is why."""
+
+
+class NotDone(NoAnswer):
+    """The agent answered that it cannot do what it was told: it would say the same again."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Link:
                 self._note(answer)
                 if answer.get("id") == number:
                     if "error" in answer:
-                        raise NoAnswer(str(answer["error"]))
+                        raise NotDone(str(answer["error"]))
                     return self.kernel
             await asyncio.sleep(PAUSE)
         raise NoAnswer(f"the kernel's node did not answer within {within:.0f} s")

@@ -30,14 +30,12 @@ from shopfloor_lab.environment import passed_on
 from shopfloor_lab.jobs import HubJobs
 from shopfloor_lab.offer import Offers
 
-from .link import Link, NoAnswer, Told
+from .link import Link, NoAnswer, NotDone, Told
 from .order import KIND, ORDER, Arrival, Launch, Order
 
 ARRIVES = (0.02, 0.5)  # seconds between looks for the agent, the first and the longest
-ASKED, LONGEST_PACE = (
-    1.0,
-    6.0,
-)  # seconds between questions whether a job that is waited for still lives
+# Seconds between questions whether a job that is waited for still lives: at first, and after a minute.
+ASKED, SELDOM = 1.0, 6.0
 SILENT = 7.0  # seconds without an answer of the agent after which the scheduler is asked whether the job still lives
 LOOKED = 5.0  # seconds for which one look at the jobs serves
 WAITED = 0.1  # seconds between looks for the end of a kernel
@@ -114,6 +112,8 @@ class JobProvisioner(KernelProvisionerBase):
             try:
                 told = await self._link.start(launch)
                 break
+            except NotDone as error:
+                raise KernelEnded(f"its agent cannot start it: {error}") from error
             except NoAnswer as error:
                 self.log.warning("Kernel %s: %s", self.kernel_id, error)
                 if await self._is_over(ASKED):
@@ -246,8 +246,7 @@ class JobProvisioner(KernelProvisionerBase):
                 self.connection_info = self._connection(arrival)
                 return arrival
             now = time.monotonic()
-            # The longer it waits the seldomer: a minute's wait is asked for six times, an hour's each six seconds.
-            if now - asked_at > min(LONGEST_PACE, max(ASKED, (now - began) / 10)):
+            if now - asked_at > min(SELDOM, max(ASKED, (now - began) / 10)):
                 if await self._is_over(ASKED):
                     raise KernelEnded(self.cause or ENDED)
                 asked_at = time.monotonic()
