@@ -90,8 +90,11 @@ class JobKernels(AsyncMappingKernelManager):
     async def _async_shutdown_all(self, now: bool = False) -> None:
         """End the kernels here; those that are jobs run on, for the next server to find."""
         self.board.close()
+        for kernel_id in self._ended.intersection(self._pending_kernels):
+            await asyncio.wait({self._pending_kernels[kernel_id]})
+            self._forget(kernel_id)
         for kernel_id, kernel in list(self._kernels.items()):
-            if isinstance(kernel.provisioner, JobProvisioner) and kernel_id not in self._ended:
+            if isinstance(kernel.provisioner, JobProvisioner):
                 await self._let_go(kernel_id, kernel)
         await super()._async_shutdown_all(now)
 
