@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import zmq
-from shopfloor_jobs.directory import write_text
+from shopfloor_jobs.directory import write_pieces
 
 from .channels import SEEN, Doors
 from .runs import EACH, FILE, LIMIT, REQUEST, Message, Runs, forget_runs
@@ -79,7 +79,7 @@ class Recorder:
 
     async def json(self) -> bytes:
         """All runs until now, as a JSON list of :class:`~.runs.Run`. Raises RuntimeError once it has ended."""
-        return await self._ask(lambda: self._runs.json().encode())
+        return await self._ask(lambda: "".join(self._runs.json()).encode())
 
     def kernel_begins(self) -> None:
         self._tell(self._runs.kernel_begins)
@@ -163,7 +163,7 @@ class Recorder:
             if message is None:
                 return False
             self._wait(message)
-            taken += message.size
+            taken += _weight(message)
         return True
 
     def _next(self, socket: zmq.Socket[bytes]) -> Message | None:
@@ -259,18 +259,18 @@ class _File:
         return self._thread is not None and self._thread.is_alive()
 
     def _write(self, runs: Runs) -> None:
-        text = f'{{"runs": {runs.json()}}}'
-        self._next = time.monotonic() + max(WRITE_EVERY, len(text) / WRITE_RATE)
-        self._begin(self._put, text, runs.changes)
+        pieces = ['{"runs": ', *runs.json(), "}"]
+        self._next = time.monotonic() + max(WRITE_EVERY, sum(map(len, pieces)) / WRITE_RATE)
+        self._begin(self._put, pieces, runs.changes)
 
     def _begin(self, do: Callable[..., None], *given: Any) -> None:
         # Not one of a pool, whose threads Python waits for at its end.
         self._thread = threading.Thread(target=do, args=given, name="runs", daemon=True)
         self._thread.start()
 
-    def _put(self, text: str, changes: int) -> None:
+    def _put(self, pieces: list[str], changes: int) -> None:
         try:
-            write_text(self._path / FILE, text)
+            write_pieces(self._path / FILE, pieces)
             self._written, self._failed = changes, False
         except OSError as error:
             if not self._failed:
