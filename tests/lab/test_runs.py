@@ -11,10 +11,10 @@ import pytest
 import zmq
 from jupyter_client.session import Session
 from nbformat.v4 import output_from_msg
+from shopfloor_lab.kernels import runs
 from shopfloor_lab.kernels.runs import (
     EACH,
     FILE,
-    LARGEST_FILE,
     LIMIT,
     LOOSE,
     MOST,
@@ -271,6 +271,16 @@ def test_many_small_outputs_are_bounded_as_well():
     assert len(run["outputs"]) == 99 and run["dropped"] == 201
 
 
+def test_an_update_takes_the_room_of_what_it_shows():
+    kernel = Kernel(limit=1000 + 2 * EACH)
+    named = {"transient": {"display_id": "p"}}
+    asked = kernel.ask()
+    kernel.say(asked, "display_data", data={"text/plain": "x"}, metadata={}, **named)
+    kernel.say(asked, "update_display_data", data={"text/plain": "x" * 900}, metadata={}, **named)
+    kernel.print(asked, "y" * 200)
+    assert kernel.texts() == ["y" * 200] and kernel.cell()["dropped"] > 900
+
+
 def test_runs_are_bounded_in_number(kernel: Kernel):
     for number in range(MOST + 3):
         kernel.run(f"cell {number}")
@@ -368,8 +378,13 @@ def test_a_file_that_is_none_of_ours_says_nothing(tmp_path: Path, text: str):
     assert read_runs(tmp_path) == []
 
 
-def test_a_file_that_is_too_large_is_not_read(tmp_path: Path):
-    with (tmp_path / FILE).open("wb") as file:
-        file.write(b'{"runs": []}')
-        file.truncate(LARGEST_FILE + 1)
+def test_a_file_that_is_too_large_is_not_read(
+    kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    kernel.run("a", "x")
+    text = json.dumps({"runs": kernel.shown()})
+    (tmp_path / FILE).write_text(text)
+    monkeypatch.setattr(runs, "LARGEST_FILE", len(text))
+    assert read_runs(tmp_path)
+    (tmp_path / FILE).write_text(f"{text} ")
     assert read_runs(tmp_path) == []
