@@ -27,6 +27,7 @@ from . import order as orders
 from .channels import Doors
 from .order import ARRIVAL, ORDER, Arrival, Launch, Order
 from .process import Kernel
+from .recorder import Recorder
 
 LONGEST_SOCKET = 60  # bytes of the directory's name: a socket's path may have 107
 LONGEST = 3600.0  # seconds; nothing is missed while nothing changes
@@ -42,6 +43,7 @@ class Agent:
         self._changed = asyncio.Event()
         self._ending = False
         self._known: set[bytes] = set()
+        self._sending: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Run the kernel until the agent is told to end, or nobody wants another kernel."""
@@ -56,13 +58,14 @@ class Agent:
             with Doors(order, host, inside) as self._doors:
                 doors = self._doors
                 self._orders, port = doors.orders()
-                self._kernel = Kernel(inside, doors.connection(), self._tell)
-                await self._start(order.launch)
-                try:
-                    self._arrive(Arrival(host, doors.ports, port))
-                    await self._until_the_end()
-                finally:
-                    await self._kernel.end()
+                async with Recorder(doors, self._path) as self._recorder:
+                    self._kernel = Kernel(inside, doors.connection(), self._tell)
+                    await self._start(order.launch)
+                    try:
+                        self._arrive(Arrival(host, doors.ports, port))
+                        await self._until_the_end()
+                    finally:
+                        await self._kernel.end()
         finally:
             with contextlib.suppress(OSError):
                 (self._path / ARRIVAL).unlink()
@@ -106,6 +109,12 @@ class Agent:
             try:
                 asked = json.loads(b"".join(frames))
                 answer["id"] = asked["id"]
+                if asked["do"] == "runs":
+                    # Beside the other orders: an interrupt does not wait for 10 MB.
+                    task = asyncio.create_task(self._send_runs(who, answer))
+                    self._sending.add(task)
+                    task.add_done_callback(self._sending.discard)
+                    continue
                 await self._obey(asked)
             except (KeyError, TypeError, ValueError) as error:
                 answer["error"] = f"{type(error).__name__}: {error}"
@@ -118,26 +127,38 @@ class Agent:
         elif what == "signal":
             self._kernel.signal(signal.Signals(asked["number"]))
         elif what == "end":
+            # Whoever ends it has seen what it printed, or does not care.
+            self._recorder.forget()
             self._end()
         elif what != "report":
-            raise ValueError(f"do: {what!r} is none of start, signal, end, report")
+            raise ValueError(f"do: {what!r} is none of start, signal, end, report, runs")
 
     async def _start(self, launch: Launch) -> None:
         if not self._kernel.lives:
             self._doors.kernel_begins()
+            self._recorder.kernel_begins()
             await self._kernel.start(launch)
 
     def _tell(self) -> None:
         """Say to whoever has asked before what became of the kernel."""
         if not self._kernel.lives:
             self._doors.kernel_ended()
+            self._recorder.kernel_ended()
         self._changed.set()
         for who in self._known:
             self._send(who, {})
 
-    def _send(self, who: bytes, answer: dict[str, Any]) -> None:
+    async def _send_runs(self, who: bytes, answer: dict[str, Any]) -> None:
+        try:
+            self._send(who, answer, await self._recorder.json())
+        except RuntimeError as error:
+            self._send(who, {**answer, "error": str(error)})
+
+    def _send(self, who: bytes, answer: dict[str, Any], runs: bytes = b"") -> None:
         kernel = {**self._kernel.report(), "ending": self._ending}
         text = json.dumps({**answer, "kernel": kernel}).encode()
+        if runs:
+            text = b'%s, "runs": %s}' % (text[:-1], runs)
         # To one that is gone, libzmq drops it.
         self._orders.send_multipart([who, text], zmq.NOBLOCK)
 
