@@ -36,7 +36,11 @@ class Rule:
     @property
     def cause(self) -> str:
         """Why a job ended that it ended, as it stands in the exit record."""
-        return f"ended after {show_seconds(int(self.after))} without work"
+        return self.ended_without("work")
+
+    def ended_without(self, what: str) -> str:
+        """The same where one kind of work alone counts."""
+        return f"ended after {show_seconds(int(self.after))} without {what}"
 
     def to_json(self) -> dict[str, float]:
         return {"after": self.after, "warning": self.warning}
