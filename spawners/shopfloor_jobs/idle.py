@@ -8,6 +8,7 @@ from enum import Enum
 
 from .fields import show_seconds
 
+LOOK_SECONDS = 10.0
 AFTER, WARNING = "SHOPFLOOR_IDLE_AFTER", "SHOPFLOOR_IDLE_WARNING"
 
 
@@ -32,6 +33,11 @@ class Rule:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "warning", min(self.warning, self.after / 2))
+
+    @property
+    def pause(self) -> float:
+        """Seconds between two looks at whether the job works; its warning is long enough for ten."""
+        return min(LOOK_SECONDS, max(0.2, self.warning / 10)) if self.after else LOOK_SECONDS
 
     @property
     def cause(self) -> str:
