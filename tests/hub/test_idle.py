@@ -103,7 +103,9 @@ def test_kernels_have_the_usual_rule_unless_the_site_has_another_for_them(text, 
     ],
 )
 def test_a_preset_has_the_same_rule_for_kernels_as_for_servers(options, rule):
-    offered = offer.build(parse(PRESETS + "[kernels]\nidle = '1h'"), Description("", "", ()), "alice")
+    offered = offer.build(
+        parse(PRESETS + "[kernels]\nidle = '1h'"), Description("", "", ()), "alice"
+    )
     there = Offer.from_json(json.loads(json.dumps(offered.to_json())))
     assert there.idle_of(options) == rule
 

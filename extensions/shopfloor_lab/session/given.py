@@ -14,8 +14,7 @@ from shopfloor_jobs.request import Request
 
 @dataclass(frozen=True)
 class Given:
-    """``ends`` is when the scheduler ends the job, ``stops`` when it is asked to end, ``began`` when it started: seconds
-    since the epoch.
+    """The job began at ``began``, the scheduler ends it at ``ends``, and asks it to end at ``stops``: epoch seconds.
 
     ``kept_by_runner`` says that the whole job is ended when it uses more memory than it asked for; where it is
     not, the kernel of the node ends the largest program.

@@ -1,4 +1,4 @@
-"""Holds what was seen of a job's work against the idle rule of shopfloor_jobs; what watches a job looks and asks here."""
+"""Holds what was seen of a job's work against the idle rule of shopfloor_jobs; whatever watches a job asks here."""
 
 from __future__ import annotations
 
