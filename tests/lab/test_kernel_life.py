@@ -150,6 +150,28 @@ async def test_a_gpu_that_only_holds_memory_is_warned_kept_and_given_back_after_
     assert project == "" and seconds["held"] > 6 and seconds["used"] == 0
 
 
+async def test_a_kernel_is_never_ended_while_a_cell_runs_even_one_that_only_waits(start: Start):
+    kernel = await start()
+    await kernel.begin("import os, time\nwhile not os.path.exists('go'): time.sleep(0.1)")
+    before = time.monotonic()
+    await async_wait_until(
+        lambda: time.monotonic() - before > RULE.after + 1, 20, "the rule's time is over"
+    )
+    job = await kernel.agent.ask()
+    assert (job["idle"]["state"], job["execution"]) == ("active", "busy")
+    (kernel.home / "go").touch()
+    assert await kernel.cause() == "ended after 6 s without GPU work"
+
+
+async def test_a_cell_that_is_run_while_it_is_warned_keeps_it(start: Start):
+    kernel = await start()
+    await kernel.agent.ask()
+    await kernel.agent.until("idle", "warned")
+    kernel.agent.heard.clear()
+    await kernel.run("1 + 1")
+    await kernel.agent.until("idle", "active")
+
+
 async def test_a_gpu_that_computes_is_work_whoever_lets_it(start: Start, gpus: FileGpus):
     kernel = await start()
     gpus.compute(80)

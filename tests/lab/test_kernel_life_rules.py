@@ -68,11 +68,11 @@ class Watched:
             RULE,
             Kernel(inside, {}, lambda: None),
             BeforeEnd(inside, lambda: None),
+            self.cells,
             tell=self._tell,
             end=self._end,
             home=path,
             meter=meter,
-            cells=self.cells,
             clock=lambda: self.now,
         )
 

@@ -30,6 +30,7 @@ from .channels import Doors
 from .life import Life, own_job
 from .order import ARRIVAL, ORDER, Arrival, Launch, Order
 from .process import Kernel
+from .recorder import Recorder
 
 LONGEST_SOCKET = 60  # bytes of the directory's name: a socket's path may have 107
 LONGEST = 3600.0  # seconds; nothing is missed while nothing changes
@@ -46,6 +47,7 @@ class Agent:
         self._ending = False
         self._known: set[bytes] = set()
         self._life: Life | None = None
+        self._sending: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Run the kernel until the agent is told to end, or nobody wants another kernel."""
@@ -60,14 +62,15 @@ class Agent:
             with Doors(order, host, inside) as self._doors:
                 doors = self._doors
                 self._orders, port = doors.orders()
-                self._kernel = Kernel(inside, doors.connection(), self._tell_of_kernel)
-                self._before_end = BeforeEnd(inside, self._tell_of_job)
-                await self._start(order.launch)
-                try:
-                    self._arrive(Arrival(host, doors.ports, port))
-                    await self._until_the_end()
-                finally:
-                    await self._kernel.end()
+                async with Recorder(doors, self._path) as self._recorder:
+                    self._kernel = Kernel(inside, doors.connection(), self._tell_of_kernel)
+                    self._before_end = BeforeEnd(inside, self._tell_of_job)
+                    await self._start(order.launch)
+                    try:
+                        self._arrive(Arrival(host, doors.ports, port))
+                        await self._until_the_end()
+                    finally:
+                        await self._kernel.end()
         finally:
             with contextlib.suppress(OSError):
                 (self._path / ARRIVAL).unlink()
@@ -113,6 +116,7 @@ class Agent:
             Rule(**self._order.idle),
             self._kernel,
             self._before_end,
+            self._recorder,
             tell=self._tell,
             end=self._end,
             home=Path.home(),
@@ -129,6 +133,12 @@ class Agent:
             try:
                 asked = json.loads(b"".join(frames))
                 answer["id"] = asked["id"]
+                if asked["do"] == "runs":
+                    # Beside the other orders: an interrupt does not wait for 10 MB.
+                    task = asyncio.create_task(self._send_runs(who, answer))
+                    self._sending.add(task)
+                    task.add_done_callback(self._sending.discard)
+                    continue
                 await self._obey(asked)
             except (KeyError, TypeError, ValueError) as error:
                 answer["error"] = f"{type(error).__name__}: {error}"
@@ -144,18 +154,22 @@ class Agent:
             if self._life:
                 self._life.keep()
         elif what == "end":
+            # Whoever ends it has seen what it printed, or does not care.
+            self._recorder.forget()
             self._end()
         elif what != "report":
-            raise ValueError(f"do: {what!r} is none of start, signal, keep, end, report")
+            raise ValueError(f"do: {what!r} is none of start, signal, keep, end, report, runs")
 
     async def _start(self, launch: Launch) -> None:
         if not self._kernel.lives:
             self._doors.kernel_begins()
+            self._recorder.kernel_begins()
             await self._kernel.start(self._before_end.launch(launch, os.environ))
 
     def _tell_of_kernel(self) -> None:
         if not self._kernel.lives:
             self._doors.kernel_ended()
+            self._recorder.kernel_ended()
         self._changed.set()
         self._tell()
 
@@ -168,11 +182,19 @@ class Agent:
         for who in self._known:
             self._send(who, {})
 
-    def _send(self, who: bytes, answer: dict[str, Any]) -> None:
+    async def _send_runs(self, who: bytes, answer: dict[str, Any]) -> None:
+        try:
+            self._send(who, answer, await self._recorder.json())
+        except RuntimeError as error:
+            self._send(who, {**answer, "error": str(error)})
+
+    def _send(self, who: bytes, answer: dict[str, Any], runs: bytes = b"") -> None:
         told = {"kernel": self._kernel.report()}
         if self._life:
             told["job"] = self._life.report()
         text = json.dumps({**answer, **told}).encode()
+        if runs:
+            text = b'%s, "runs": %s}' % (text[:-1], runs)
         # To one that is gone, libzmq drops it.
         self._orders.send_multipart([who, text], zmq.NOBLOCK)
 

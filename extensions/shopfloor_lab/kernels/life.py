@@ -38,8 +38,8 @@ log = logging.getLogger("shopfloor.kernel")
 
 
 class Cells(Protocol):
-    """What is known of the kernel's cells: ``busy`` while one runs, ``worked`` when one did last, of any clock;
-    ``execution`` is Jupyter's word for it."""
+    """What the recorder knows of the kernel's cells: ``busy`` while one runs, ``worked`` when one did last (of any
+    clock), ``execution`` is Jupyter's word for it."""
 
     @property
     def busy(self) -> bool: ...
@@ -47,24 +47,6 @@ class Cells(Protocol):
     def worked(self) -> float: ...
     @property
     def execution(self) -> str: ...
-
-
-class Guessed:
-    """Cells of which nothing is known but what the job's programs use."""
-
-    worked = 0.0
-
-    def __init__(self, use: Callable[[], Use | None]):
-        self._use = use
-
-    @property
-    def busy(self) -> bool:
-        use = self._use()
-        return bool(use and programs(use))
-
-    @property
-    def execution(self) -> str:
-        return "busy" if self.busy else "idle"
 
 
 class Life:
@@ -79,16 +61,15 @@ class Life:
         rule: Rule,
         kernel: Kernel,
         before_end: BeforeEnd,
+        cells: Cells,
         *,
         tell: Callable[[], Any],
         end: Callable[[], Any],
         home: Path,
         meter: Reads | None = None,
-        cells: Cells | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._job, self._kernel, self._before_end = job, kernel, before_end
-        self._cells: Cells = cells or Guessed(lambda: self._use)
+        self._job, self._kernel, self._before_end, self._cells = job, kernel, before_end, cells
         self._tell, self._end = tell, end
         self._gpu_time = GpuTime(job, home)
         meter = meter or Meter(job, home, gpu_time=self._gpu_time)
