@@ -251,8 +251,8 @@ class Kernels(Table):
     idle: Seconds | None = Field(
         None,
         description="A kernel with a job of its own that did not work for this time is ended, after a warning as in"
-        " `[idle]`; 0: never. Work is a running cell, a person's hand and, where it has GPUs, what these compute;"
-        " memory that it only holds on them is not. When absent: as `after` in `[idle]`.",
+        " `[idle]`; 0: never. Work is a running cell, a person's hand, and what its GPUs compute (its programs, where"
+        " it has none); what it only holds in their memory is not. When absent: as `after` in `[idle]`.",
     )
 
 

@@ -44,12 +44,15 @@ class CellsAsTold:
 
 
 class MeterAsTold:
-    """Shows what the test says: GPUs' shares of time (None: they do not say), and the cores of one program."""
+    """Shows what the test says: GPUs' shares of time (None: they do not say), and the cores of one program; or nothing,
+    where it is broken."""
 
     def __init__(self, *busy: float | None):
-        self.busy, self.cores = busy, 0.0
+        self.busy, self.cores, self.broken = busy, 0.0, False
 
     def read(self) -> Use:
+        if self.broken:
+            raise OSError("Stale file handle")
         gpus = tuple(Gpu("A100", one, 30 << 30, 80 << 30) for one in self.busy)
         return Use(self.cores, 1, 0, 1, gpus, None, None, {4711: self.cores})
 
@@ -136,6 +139,12 @@ async def test_a_short_cell_between_two_looks_is_work(watch: Watch):
 @pytest.mark.parametrize("share", [0.05, 1.0])
 async def test_a_gpu_that_computes_is_work(watch: Watch, share: float):
     one = watch(0.0, share, gpus=2)
+    assert await one.after(5 * HOUR, every=50) == "active"
+
+
+async def test_a_kernel_that_cannot_be_measured_is_not_ended(watch: Watch):
+    one = watch(0.0)
+    one.meter.broken = True
     assert await one.after(5 * HOUR, every=50) == "active"
 
 

@@ -32,7 +32,7 @@ from .process import Kernel
 # Seconds that are kept for what is to be done before the end, and the share of the job's time that they take at most.
 LAST_SECONDS, LAST_SHARE = 30.0, 1 / 8
 RECORDED_WITHIN, RECORD_PAUSE = 5.0, 0.05  # seconds; the runner starts us, then says so
-WRITTEN_WITHIN = 2.0  # seconds for the last record of GPU time; a home may be away
+WRITTEN_WITHIN = 1.0  # seconds for the last record of GPU time; a home may be away
 
 log = logging.getLogger("shopfloor.kernel")
 
@@ -148,11 +148,11 @@ class Life:
         """End the job; False where somebody came while it was done what a notebook wants done before."""
         self._close("idle", max(self.last_seconds, self._judging.rule.warning))
         self.tell_changes()
-        kept, cell = self._kept, self._cells.worked
+        before = self._by_hand()
         if self._closing:
             await self._closing
-        if self._cells.busy or self._cells.worked != cell or self._kept != kept:
-            log.info("Idle rule: the end is called off, for somebody works")
+        if self._by_hand() != before:
+            log.info("Idle rule: the end is called off, for somebody came")
             self._ending = None
             self._before_end.forget()
             self._judge()
@@ -183,14 +183,17 @@ class Life:
         return max(0.05, min(one for one in due if one > 0))
 
     def _signs(self) -> list[Sign]:
-        signs = [
+        signs = self._by_hand()
+        if self._use is None:
+            return [*signs, Sign("what it uses is not known", busy=True)]
+        return signs + (gpus(self._use) if self._gpus_tell() else programs(self._use))
+
+    def _by_hand(self) -> list[Sign]:
+        return [
             Sign("cell", self._cells.worked, self._cells.busy),
             Sign("the person's hand", self._kept),
             Sign("start", self._kernel.starts),
         ]
-        if self._use and self._gpus_tell():
-            return signs + gpus(self._use)
-        return signs + (programs(self._use) if self._use else [])
 
     def _gpus_tell(self) -> bool:
         """Whether all of the job's GPUs say how busy they are; else its programs count, as where it has none."""
