@@ -149,11 +149,9 @@ class Offer:
 
     def idle_of(self, options: Mapping[str, Any]) -> Rule:
         """The idle rule of a kernel that is asked for with these options; only a preset as it is has that preset's."""
-        if not options:
-            name = self.default_preset.name
-        else:
-            name = str(options["preset"]) if set(options) == {"preset"} else ""
-        return self.kernels.presets.get(name, self.kernels.idle)
+        name = str(options.get("preset") or self.default_preset.name)
+        own = self.kernels.presets.get(name) if set(options) <= {"preset"} else None
+        return own or self.kernels.idle
 
     def check(self, options: Mapping[str, Any]) -> Request:
         """The request that these options make, or :class:`Refused` naming field, value and limit.
