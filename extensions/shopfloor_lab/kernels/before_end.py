@@ -45,11 +45,9 @@ class BeforeEnd:
         write_text(self._python / module.name, module.read_text())
 
     def launch(self, launch: Launch, environment: Mapping[str, str]) -> Launch:
-        """The same with our module on its path, behind all that is the person's; what a kernel before it wanted is
-        forgotten. ``environment`` is the job's."""
+        """The same with our module on its path, behind all that is the person's, for a kernel that has not registered
+        anything. ``environment`` is the job's."""
         self.forget()
-        for note in self._notes.iterdir():
-            note.unlink()
         paths = {**environment, **launch.env}.get("PYTHONPATH", "")
         path = os.pathsep.join([*([paths] if paths else []), str(self._python)])
         return replace(launch, env={**launch.env, "PYTHONPATH": path, NOTES: str(self._notes)})
