@@ -189,11 +189,11 @@ async def test_a_home_that_cannot_be_written_for_a_while_costs_nothing(
 async def test_a_home_that_hangs_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     hangs, goes_on = threading.Event(), threading.Event()
 
-    def hang(path: Path, text: str) -> None:
+    def hang(path: Path, pieces: list[str]) -> None:
         hangs.set()
         goes_on.wait()
 
-    monkeypatch.setattr(recorder, "write_text", hang)
+    monkeypatch.setattr(recorder, "write_pieces", hang)
     monkeypatch.setattr(recorder, "WRITTEN_WITHIN", 0.1)
     try:
         async with place(tmp_path) as here:

@@ -72,7 +72,7 @@ class Kernel:
         return asked
 
     def shown(self) -> list[Run]:
-        return json.loads(self.runs.json())
+        return json.loads("".join(self.runs.json()))
 
     def cell(self, cell: str = "a") -> Run:
         [run] = [one for one in self.shown() if one["cell"] == cell]
@@ -353,7 +353,7 @@ def test_half_a_character_of_utf16_is_no_trouble(kernel: Kernel):
 def test_the_file_is_read_back_and_what_ran_with_the_job_is_done(kernel: Kernel, tmp_path: Path):
     kernel.run("a", "wörds")
     kernel.print(kernel.ask("b"), "half")
-    (tmp_path / FILE).write_text(f'{{"runs": {kernel.runs.json()}}}')
+    (tmp_path / FILE).write_text(json.dumps({"runs": kernel.shown()}))
     first, second = read_runs(tmp_path)
     assert first == kernel.cell("a")
     assert second == {**kernel.cell("b"), "state": "done"} and second["ended"] is None

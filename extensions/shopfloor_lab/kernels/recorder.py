@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import logging
 import os
 import threading
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import zmq
-from shopfloor_jobs.directory import write_text
+from shopfloor_jobs.directory import write_pieces
 
 from .channels import SEEN, Doors
 from .runs import EACH, FILE, LIMIT, REQUEST, Message, Runs, forget_runs
@@ -45,7 +46,7 @@ class Recorder:
         self._runs, self._file = Runs(), _File(path)
         self._worked = time.monotonic()
         self._waiting: deque[Message] = deque()
-        self._size = 0  # of those, in bytes
+        self._size = self._handled = 0  # bytes of those, and of those before
         self._asked: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._over = False
@@ -79,7 +80,7 @@ class Recorder:
 
     async def json(self) -> bytes:
         """All runs until now, as a JSON list of :class:`~.runs.Run`. Raises RuntimeError once it has ended."""
-        return await self._ask(lambda: self._runs.json().encode())
+        return await self._ask(lambda: "".join(self._runs.json()).encode())
 
     def kernel_begins(self) -> None:
         self._tell(self._runs.kernel_begins)
@@ -136,6 +137,9 @@ class Recorder:
                 self._answer()
                 read = now
             self._file.write_if_due(self._runs)
+            if not came and self._handled > PIECE:
+                self._handled = 0
+                _give_back()
 
     def _pause(self) -> float | None:
         """Milliseconds for which nothing need be done."""
@@ -163,7 +167,7 @@ class Recorder:
             if message is None:
                 return False
             self._wait(message)
-            taken += message.size
+            taken += _weight(message)
         return True
 
     def _next(self, socket: zmq.Socket[bytes]) -> Message | None:
@@ -182,7 +186,9 @@ class Recorder:
 
     def _oldest(self) -> Message:
         message = self._waiting.popleft()
-        self._size -= _weight(message)
+        weight = _weight(message)
+        self._size -= weight
+        self._handled += weight
         return message
 
     def _note(self, message: Message, keep: bool = True) -> None:
@@ -259,18 +265,18 @@ class _File:
         return self._thread is not None and self._thread.is_alive()
 
     def _write(self, runs: Runs) -> None:
-        text = f'{{"runs": {runs.json()}}}'
-        self._next = time.monotonic() + max(WRITE_EVERY, len(text) / WRITE_RATE)
-        self._begin(self._put, text, runs.changes)
+        pieces = ['{"runs": ', *runs.json(), "}"]
+        self._next = time.monotonic() + max(WRITE_EVERY, sum(map(len, pieces)) / WRITE_RATE)
+        self._begin(self._put, pieces, runs.changes)
 
     def _begin(self, do: Callable[..., None], *given: Any) -> None:
         # Not one of a pool, whose threads Python waits for at its end.
         self._thread = threading.Thread(target=do, args=given, name="runs", daemon=True)
         self._thread.start()
 
-    def _put(self, text: str, changes: int) -> None:
+    def _put(self, pieces: list[str], changes: int) -> None:
         try:
-            write_text(self._path / FILE, text)
+            write_pieces(self._path / FILE, pieces)
             self._written, self._failed = changes, False
         except OSError as error:
             if not self._failed:
@@ -280,6 +286,12 @@ class _File:
     def _remove(self) -> None:
         with contextlib.suppress(OSError):
             forget_runs(self._path)
+
+
+def _give_back() -> None:
+    """Return memory to the node, of which C's allocator keeps several times what a flood of output took."""
+    with contextlib.suppress(AttributeError):  # glibc's own
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _weight(message: Message) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
@@ -18,6 +18,7 @@ from shopfloor_jobs.directory import open_plain
 
 LIMIT = 10 * 1024**2  # bytes of all outputs together
 LARGEST_FILE = 6 * LIMIT  # bytes; what JSON makes of a control character has six
+PIECE = 64 * 1024  # bytes that small ones of a text grow to
 EACH = 500  # bytes that an output takes beside its text
 MOST, LOOSE = 1000, 5  # runs, and those of them without a cell
 FILE = "outputs.json"
@@ -76,24 +77,43 @@ class Message(NamedTuple):
 
 
 class _Stream:
-    """Text of one name that was printed in one go. UTF-8, for a single wide character widens a whole str."""
+    """Text of one name that was printed in one go. UTF-8, for a single wide character widens a whole str.
+
+    In pieces, for whatever is made from one long text takes its room again.
+    """
 
     def __init__(self, name: str):
-        self.name, self.text = name, bytearray()
+        self.name, self.length = name, 0
+        self._pieces: deque[bytes] = deque()
 
     @property
     def size(self) -> int:
-        return EACH + len(self.text)
+        return EACH + self.length
+
+    def add(self, text: bytes) -> None:
+        if self._pieces and len(self._pieces[-1]) < PIECE:
+            last = self._pieces.pop()
+            self.length -= len(last)
+            text = last + text
+        self._pieces.append(text)
+        self.length += len(text)
 
     def cut(self, number: int) -> None:
         """Leave out the oldest bytes, and what they leave of a character."""
-        del self.text[:number]
-        while self.text and self.text[0] & 0xC0 == 0x80:
-            del self.text[0]
+        while number >= len(self._pieces[0]):
+            number -= len(self._pieces[0])
+            self.length -= len(self._pieces.popleft())
+        first = self._pieces[0]
+        while number < len(first) and first[number] & 0xC0 == 0x80:
+            number += 1
+        self._pieces[0] = first[number:]
+        self.length -= number
 
-    def json(self) -> str:
-        text = self.text.decode(errors="replace")
-        return json.dumps({"output_type": "stream", "name": self.name, "text": text})
+    def json(self) -> Iterator[str]:
+        yield f'{{"output_type": "stream", "name": {json.dumps(self.name)}, "text": "'
+        for piece in self._pieces:
+            yield json.dumps(piece.decode())[1:-1]
+        yield '"}'
 
 
 class _Shown:
@@ -111,8 +131,8 @@ class _Shown:
     def update(self, data: Mapping[str, Any]) -> None:
         self._text = _json(_output(self._kind, data, self._count))
 
-    def json(self) -> str:
-        return self._text
+    def json(self) -> Iterator[str]:
+        yield self._text
 
 
 @dataclass
@@ -128,7 +148,7 @@ class _Recorded:
     clears: bool = False  # as the next output comes
     outputs: deque[_Stream | _Shown] = field(default_factory=deque)
 
-    def json(self) -> str:
+    def json(self) -> Iterator[str]:
         head = {
             "msg_id": self.msg_id,
             "session": self.session,
@@ -139,8 +159,11 @@ class _Recorded:
             "began": self.began,
             "ended": self.ended,
         }
-        outputs = ", ".join(output.json() for output in self.outputs)
-        return f'{json.dumps(head)[:-1]}, "outputs": [{outputs}]}}'
+        yield f'{json.dumps(head)[:-1]}, "outputs": ['
+        for number, output in enumerate(self.outputs):
+            yield ", " if number else ""
+            yield from output.json()
+        yield "]}"
 
 
 class Runs:
@@ -175,9 +198,13 @@ class Runs:
         for run in list(self._running.values()):
             self._end(run, at)
 
-    def json(self) -> str:
-        """A list of :class:`Run` as JSON, in ASCII; the order is that in which they were asked for."""
-        return f"[{', '.join(run.json() for run in self._runs.values())}]"
+    def json(self) -> Iterator[str]:
+        """A list of :class:`Run` as JSON, piece by piece, in ASCII, in the order in which they were asked for."""
+        yield "["
+        for number, run in enumerate(self._runs.values()):
+            yield ", " if number else ""
+            yield from run.json()
+        yield "]"
 
     def note(self, message: Message, keep: bool = True) -> None:
         """Take in what a message says; without ``keep`` an output is counted as dropped, and not read.
@@ -272,7 +299,7 @@ class Runs:
         if not isinstance(last, _Stream) or last.name != name:
             last = _Stream(name)
             self._add(run, last)
-        last.text += text
+        last.add(text)
         self._size += len(text)
         self.changes += 1
         self._fit()
@@ -330,7 +357,7 @@ class Runs:
             run = next((one for one in full if one.ended is not None), full[0])
             oldest = run.outputs[0]
             before = oldest.size
-            if isinstance(oldest, _Stream) and len(oldest.text) > excess:
+            if isinstance(oldest, _Stream) and oldest.length > excess:
                 oldest.cut(excess)
                 cut = freed = before - oldest.size
             else:
