@@ -42,7 +42,7 @@ class Notebook:
         self.inside, self.home = inside, home
         self.argv = argv or [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         self.reports: list[tuple[str, str]] = []
-        self.before_end = BeforeEnd(inside, self._note)
+        self.before_end = BeforeEnd(inside, home, self._note)
         connection = {
             "transport": "ipc",
             "ip": str(inside / "kernel"),
@@ -252,6 +252,13 @@ async def test_it_works_without_our_packages_and_behind_a_wrapper(tmp_path: Path
         assert notebook.saved() == ["save"]
 
 
+async def test_no_path_of_python_leads_where_a_neighbour_could_put_something(notebook: Notebook):
+    added = await notebook.run("import os; print(os.environ['PYTHONPATH'])")
+    assert Path(added.strip()).parent == notebook.home
+    mode = await asyncio.to_thread(Path(added.strip()).stat)
+    assert oct(mode.st_mode & 0o777) == "0o700"
+
+
 async def test_nothing_of_the_persons_is_hidden(notebook: Notebook, tmp_path: Path):
     notebook.client.stop_channels()
     await notebook.kernel.end()
@@ -278,7 +285,11 @@ async def test_shopfloor_lab_has_it_too(notebook: Notebook):
     assert notebook.saved() == ["save", "more"]
 
 
-def test_where_a_kernel_is_no_job_that_is_said(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("notes", [None, "/no/such/node's", "/proc/1"])
+def test_where_a_kernel_is_no_job_that_is_said(monkeypatch: pytest.MonkeyPatch, notes: str | None):
     monkeypatch.delenv("SHOPFLOOR_BEFORE_END", raising=False)
+    if notes:
+        monkeypatch.setenv("SHOPFLOOR_BEFORE_END", notes)
+        monkeypatch.setattr(os, "getuid", lambda: 4711)
     with pytest.warns(UserWarning, match="has no job of its own"):
         assert shopfloor_lab.before_end(print) is print

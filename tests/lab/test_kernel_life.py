@@ -30,6 +30,7 @@ SAVE = """
 import shopfloor, os, time
 @shopfloor.before_end
 def save():
+    print("saving")
     open('saved', 'a').write(f'{os.getpid()} {time.time()}\\n')
 """
 Start = Callable[..., Awaitable["Running"]]

@@ -70,7 +70,7 @@ class Watched:
             job(path, **given),
             RULE,
             Kernel(inside, {}, lambda: None),
-            BeforeEnd(inside, lambda: None),
+            BeforeEnd(inside, path, lambda: None),
             self.cells,
             tell=self._tell,
             end=self._end,

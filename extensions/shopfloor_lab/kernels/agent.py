@@ -64,7 +64,7 @@ class Agent:
                 self._orders, port = doors.orders()
                 async with Recorder(doors, self._path) as self._recorder:
                     self._kernel = Kernel(inside, doors.connection(), self._tell_of_kernel)
-                    self._before_end = BeforeEnd(inside, self._tell_of_job)
+                    self._before_end = BeforeEnd(inside, self._path, self._tell_of_job)
                     await self._start(order.launch)
                     try:
                         self._arrive(Arrival(host, doors.ports, port))

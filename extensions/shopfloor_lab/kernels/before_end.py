@@ -32,17 +32,24 @@ log = logging.getLogger("shopfloor.kernel")
 
 
 class BeforeEnd:
-    """Of the kernels in the private directory ``inside``; ``changed`` is called with each new :attr:`report`."""
+    """Of the kernels in the private directory ``inside`` of the job with the directory ``path``; ``changed`` is called
+    with each new :attr:`report`.
 
-    def __init__(self, inside: Path, changed: Callable[[], None]):
+    The module lies in the home. A notebook's own jobs get its path along, to nodes where a name in /tmp is anybody's.
+    """
+
+    def __init__(self, inside: Path, path: Path, changed: Callable[[], None]):
         self._inside, self._changed = inside, changed
-        self._notes, self._python = inside / "notes", inside / "python"
+        self._notes, self._python = inside / "notes", path / "python"
         self._process: int | None = None
         self.report: dict[str, str] | None = None
-        for folder in (self._notes, self._python):
-            folder.mkdir()
+        self._notes.mkdir()
         module = Path(__file__).parent / "inside" / "shopfloor.py"
-        write_text(self._python / module.name, module.read_text())
+        try:
+            self._python.mkdir(mode=0o700, exist_ok=True)
+            write_text(self._python / module.name, module.read_text())
+        except OSError as error:
+            log.warning("Notebooks cannot import shopfloor: %s", error)
 
     def launch(self, launch: Launch, environment: Mapping[str, str]) -> Launch:
         """The same with our module on its path, behind all that is the person's, for a kernel that has not registered

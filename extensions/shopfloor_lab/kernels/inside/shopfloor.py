@@ -32,7 +32,7 @@ def before_end(function):
     """
     if not callable(function) or inspect.iscoroutinefunction(function):
         raise TypeError("before_end takes a function that can be called without arguments")
-    if not os.environ.get(NOTES):
+    if not _is_job():
         warnings.warn(
             "this kernel has no job of its own: nothing is called before its end", stacklevel=2
         )
@@ -46,6 +46,14 @@ def before_end(function):
     else:
         _functions.append(function)
     return function
+
+
+def _is_job():
+    """Whether an agent waits for notes here; what a notebook submits elsewhere has its variables, too."""
+    try:
+        return Path(os.environ[NOTES]).stat().st_uid == os.getuid()
+    except (KeyError, OSError):
+        return False
 
 
 def _call_all(number, frame):
