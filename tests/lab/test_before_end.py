@@ -200,7 +200,9 @@ async def test_what_takes_too_long_is_given_up(notebook: Notebook):
 
 async def test_a_kernel_that_dies_of_it_is_told(notebook: Notebook):
     await notebook.run("import shopfloor, os\n@shopfloor.before_end\ndef save(): os.abort()")
-    assert await notebook.end() == ("failed", "the kernel ended meanwhile")
+    # It is seen: nobody waits until the time is over.
+    ending = asyncio.create_task(notebook.end(3600))
+    assert await asyncio.wait_for(ending, 20) == ("failed", "the kernel ended meanwhile")
 
 
 async def test_a_kernel_that_wants_nothing_gets_no_signal(notebook: Notebook):

@@ -84,7 +84,7 @@ class BeforeEnd:
         began = time.monotonic()
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, SIGNAL)
-        while (passed := time.monotonic() - began) < seconds:
+        while (passed := time.monotonic() - began) < seconds and _lives(process):
             if self._process != process:
                 return  # it was started again
             note = read_json(told)
@@ -92,8 +92,6 @@ class BeforeEnd:
                 self._tell(str(note.get("state")), str(note.get("text")))
                 if note.get("state") in ("done", "failed"):
                     return
-            elif not _lives(process):
-                break
             elif passed > HELD_AFTER:
                 self._tell("held", "a call into compiled code does not return: Python waits for it")
             await asyncio.sleep(PAUSE)
