@@ -205,6 +205,17 @@ async def test_a_kernel_that_dies_of_it_is_told(notebook: Notebook):
     assert await asyncio.wait_for(ending, 20) == ("failed", "the kernel ended meanwhile")
 
 
+async def test_a_restart_meanwhile_is_not_told_as_a_failure(notebook: Notebook):
+    await notebook.run("import shopfloor, time\n@shopfloor.before_end\ndef save(): time.sleep(60)")
+    ending = asyncio.create_task(notebook.end(3600))
+    await async_wait_until(lambda: len(notebook.reports) > 1, 10, "it is being saved")
+    notebook.client.stop_channels()
+    notebook.before_end.forget()
+    await notebook.kernel.end()
+    await asyncio.wait_for(ending, 10)
+    assert {state for state, _ in notebook.reports} == {"running"}
+
+
 async def test_a_kernel_that_wants_nothing_gets_no_signal(notebook: Notebook):
     await notebook.run("import shopfloor")
     assert not notebook.before_end.wanted(notebook.kernel.pid)

@@ -86,7 +86,7 @@ class BeforeEnd:
             os.kill(process, SIGNAL)
         while (passed := time.monotonic() - began) < seconds and _lives(process):
             if self._process != process:
-                return  # it was started again
+                break
             note = read_json(told)
             if note:
                 self._tell(str(note.get("state")), str(note.get("text")))
@@ -98,6 +98,8 @@ class BeforeEnd:
         self._give_up(process, seconds)
 
     def _give_up(self, process: int, seconds: float) -> None:
+        if self._process != process:
+            return  # another kernel was started
         if not _lives(process):
             self._tell("failed", "the kernel ended meanwhile")
         elif self.report and self.report["state"] == "running":
