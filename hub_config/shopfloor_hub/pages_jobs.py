@@ -101,7 +101,7 @@ def row(one: Beside, owner: str, stopping: bool) -> Row:
         more=_workers(one),
         state="stopping" if stopping else seen.state.value,
         line=STOPPING if stopping else state_line(seen),
-        path=f"users/{owner}/jobs/{one.tag}",
+        path=f"shopfloor/users/{owner}/jobs/{one.tag}",
         node=seen.node,
         place=None if stopping else place,
         expected=None if stopping else expected,

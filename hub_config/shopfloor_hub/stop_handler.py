@@ -9,6 +9,7 @@ from jupyterhub.scopes import needs_scope
 from jupyterhub.user import User
 from jupyterhub.utils import url_path_join
 from shopfloor_jobs.job import TAG
+from shopfloor_jobs.scheduler import Unreachable
 from shopfloor_spawners.alongside import Alongside
 from shopfloor_spawners.handlers import stop_server
 from shopfloor_spawners.jobs_handler import STOP_SECONDS
@@ -96,10 +97,13 @@ class StopJobHandler(_StopPage):
     async def _stop(self, user_name: str, tag: str) -> None:
         person = self._person(user_name)
         alongside = person.spawner.watch.alongside
-        await alongside.look()
-        if (found := alongside.find(person.name, tag)) is not None:
+        try:
+            found = await alongside.find(person.name, tag)
+        except Unreachable as error:
+            raise web.HTTPError(503, f"The scheduler does not answer: {error}") from error
+        if found is not None:
             await alongside.stop(person.name, found, STOP_SECONDS)
-        elif not any(job.tag == tag for job in alongside.view.jobs(person.name)):
+        elif not alongside.view.last_known(person.name, tag):
             raise web.HTTPError(404)
         self._home()
 

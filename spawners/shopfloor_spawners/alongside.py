@@ -79,8 +79,11 @@ class Alongside:
         found = [one for one in self.of(owner) if one.kind == KERNEL]
         return [one for one in found if not self.is_stopping(owner, one)]
 
-    def find(self, owner: str, tag: str) -> Beside | None:
-        """The owner's own with this tag; what somebody else has is not found."""
+    async def find(self, owner: str, tag: str) -> Beside | None:
+        """The owner's own with this tag; what somebody else has is not found. Raises Unreachable."""
+        if not self.view.last_known(owner, tag):
+            await self.view.job(owner, tag)  # it may be younger than the last look
+            self.view.forget(owner, tag)
         return next((one for one in self.of(owner) if one.tag == tag), None)
 
     def is_stopping(self, owner: str, one: Beside) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 from jupyterhub.apihandlers import APIHandler
 from jupyterhub.scopes import needs_scope
 from shopfloor_jobs.job import TAG
+from shopfloor_jobs.scheduler import Unreachable
 from shopfloor_jobs.view import View
 from tornado import web
 
@@ -59,10 +60,10 @@ class JobHandler(APIHandler):
         if person is None:
             raise web.HTTPError(404)
         alongside = person.spawner.watch.alongside
-        await alongside.look()
-        if alongside.view.health.looked is None:
-            raise web.HTTPError(503, f"the scheduler does not answer: {alongside.view.trouble}")
-        found = alongside.find(person.name, tag)
+        try:
+            found = await alongside.find(person.name, tag)
+        except Unreachable as error:
+            raise web.HTTPError(503, f"the scheduler does not answer: {error}") from error
         if found is None:
             raise web.HTTPError(404, f"{person.name} has nothing that runs with this tag")
         gone = await alongside.stop(person.name, found, STOP_SECONDS)

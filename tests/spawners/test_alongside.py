@@ -113,20 +113,20 @@ async def test_a_kernel_that_is_stopped_is_so_until_it_is_gone_and_no_longer_ask
     assert await alongside.stop("alice", kernel, 30)
     assert scheduler.cancelled == ["2"]
     assert not alongside.is_stopping("alice", kernel)
-    assert alongside.find("alice", KERNEL) is None
+    assert await alongside.find("alice", KERNEL) is None
 
 
 async def test_a_clusters_workers_are_its_own_to_take_along(held):
     scheduler, alongside = held
     scheduler.goes_with["3"] = {"4_0", "4_1", "5"}
-    assert await alongside.stop("alice", alongside.find("alice", CLUSTER), 30)
+    assert await alongside.stop("alice", await alongside.find("alice", CLUSTER), 30)
     assert scheduler.cancelled == ["3"]
     assert ids(alongside) == [("2", 0), ("6", 1)]
 
 
 async def test_workers_that_a_cluster_leaves_behind_are_ended_after_it(held):
     scheduler, alongside = held
-    assert await alongside.stop("alice", alongside.find("alice", CLUSTER), 30)
+    assert await alongside.stop("alice", await alongside.find("alice", CLUSTER), 30)
     assert scheduler.cancelled[0] == "3"
     assert sorted(scheduler.cancelled[1:]) == ["4_0", "4_1", "5"]
     assert ids(alongside) == [("2", 0), ("6", 1)]

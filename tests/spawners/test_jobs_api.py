@@ -144,7 +144,7 @@ def test_her_own_kernels_and_clusters_she_ends_and_whoever_may_end_her_servers(c
     [server] = [job.tag for job in case.jobs() if kind_of(job.tag) == "server"]
     assert [end(kernel, tokens["bob"]), end(server, tokens["alice"])] == [404, 404]
     assert end(workers, tokens["alice"]) == 404, "they are their cluster's"
-    assert end(kernel, tokens["alice"]) in (202, 204)
+    wait_until(lambda: end(kernel, tokens["alice"]) in (202, 204), 30, "the hub knows of it")
     assert end(cluster, case.hub.admin_token) in (202, 204)
     wait_until(lambda: len(case.jobs()) == 1, 30, "only her server is left", pause=0.2)
     wait_until(lambda: end(kernel, tokens["alice"]) == 404, 30, "the hub has seen it")
