@@ -103,8 +103,7 @@ class Alongside:
         return bool(done)
 
     async def _end(self, owner: str, one: Beside) -> None:
-        if one.kind != WORKER:
-            await cancel(self.view, owner, one.tag)
+        await cancel(self.view, owner, one.tag)
         if one.kind in (CLUSTER, WORKER):
             # A cluster takes its workers along, unless it was killed, or waited while they did.
             while left := self._workers(owner, one.tag):
