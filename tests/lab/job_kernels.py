@@ -53,9 +53,9 @@ def leave_offer(home: Path, offer: Offer) -> Path:
 
 
 @contextmanager
-def at_home(cluster: Cluster, person: str) -> Iterator[dict[str, str]]:
+def at_home(cluster: Cluster, person: str, **terms: Any) -> Iterator[dict[str, str]]:
     """The environment of a person's programs at a test cluster: kernelspecs ``ipython-job`` and ``r-job`` (a CPU node),
-    ``ipython-gpu`` (a GPU) and the suite; and in their home an offer as from an earlier session."""
+    ``ipython-gpu`` (a GPU) and the suite; and in their home an offer as from an earlier session, with these terms."""
     shared = Path(tempfile.mkdtemp(prefix=".kernels-", dir="/opt"))
     shared.chmod(0o755)
     kernelspec(shared, "ipython-job", IPYTHON, "python", {"partition": "cpu"})
@@ -71,6 +71,7 @@ def at_home(cluster: Cluster, person: str) -> Iterator[dict[str, str]]:
             Partition("gpu", "gpu", limits, {"a100": 4, "l40": 2}),
         ),
         presets=(Preset("small", "Small", Request(memory=GB, time=600).to_json()),),
+        **terms,
     )
     cached = cached_offer(Path(pwd.getpwnam(person).pw_dir))
     cluster.run(["mkdir", "-p", cached.parent], person, check=True)

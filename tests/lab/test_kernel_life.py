@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,6 @@ from shopfloor_jobs.idle import Rule
 from shopfloor_jobs.machine import Machine, this_machine
 from shopfloor_jobs.offer import KernelTerms, Preset
 from shopfloor_jobs.request import Request
-from shopfloor_lab.kernels import provisioner
-from shopfloor_lab.kernels.order import Order
 from shopfloor_lab.session.gpu_time import months, spent
 
 from tests.jobs.waiting import async_wait_until
@@ -104,8 +101,6 @@ async def start(
             kernels=KernelTerms(idle=rule),
         )
         leave_offer(person.home, offer)
-        # What the provisioner is to do with that offer.
-        monkeypatch.setattr(provisioner, "Order", partial(Order, idle=rule.to_json()))
         kernelspec(tmp_path / "share", preset, IPYTHON, "python", {"preset": preset})
         manager = AsyncKernelManager(kernel_name=preset)
         await manager.start_kernel(cwd=str(person.home))

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
+from shopfloor_jobs.idle import Rule
+from shopfloor_jobs.offer import KernelTerms
 
 from tests.cluster.cluster import Cluster
 
@@ -19,12 +21,7 @@ PERSON = "grace"
 # What she does in a notebook; then she goes for lunch.
 NOTEBOOK = """
 import asyncio, json, time
-from functools import partial
 from jupyter_client.manager import start_new_kernel
-from shopfloor_lab.kernels import provisioner
-from shopfloor_lab.kernels.order import Order
-
-provisioner.Order = partial(Order, idle={"after": 6, "warning": 3})
 manager, client = start_new_kernel(kernel_name="ipython-gpu", startup_timeout=60)
 client.execute_interactive('''
 import os, shopfloor
@@ -42,7 +39,8 @@ manager.shutdown_kernel(now=True)
 
 
 def test_a_gpu_on_which_nothing_computes_is_given_back(slurm_cluster: Cluster, software: Path):
-    with at_home(slurm_cluster, PERSON) as environment:
+    terms = KernelTerms(idle=Rule(6, 3))
+    with at_home(slurm_cluster, PERSON, kernels=terms) as environment:
         gpus = FileGpus(Path(environment["JUPYTER_PATH"]) / "nvidia", count=4)
         path = os.pathsep.join((str(gpus.folder), environment["PYTHONPATH"]))
         done = slurm_cluster.run(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import zmq
-from shopfloor_jobs.directory import home_words, leave_cause, tail
+from shopfloor_jobs.directory import home_words, leave_cause, read_json, tail
 from shopfloor_jobs.idle import Rule
 from shopfloor_jobs.within import set_within
 
@@ -64,7 +64,8 @@ class Agent:
                 doors = self._doors
                 self._orders, port = doors.orders()
                 async with Recorder(doors, self._path) as self._recorder:
-                    self._kernel = Kernel(inside, doors.connection(), self._tell_of_kernel)
+                    connection, memory = doors.connection(), await self._memory()
+                    self._kernel = Kernel(inside, connection, self._tell_of_kernel, memory)
                     self._before_end = BeforeEnd(inside, self._path, self._tell_of_job)
                     await self._start(order.launch)
                     try:
@@ -76,6 +77,11 @@ class Agent:
             with contextlib.suppress(OSError):
                 (self._path / ARRIVAL).unlink()
             shutil.rmtree(inside, ignore_errors=True)
+
+    async def _memory(self) -> int:
+        """What the job asked for, in bytes."""
+        job = await asyncio.to_thread(read_json, self._path / "request.json")
+        return int((job or {}).get("request", {}).get("memory", 0))
 
     def _arrive(self, arrival: Arrival) -> None:
         try:

@@ -88,6 +88,7 @@ class Entry:
             request=job.job.request if job else None,
             seen=job.seen if job else None,
             told=self.last_told if runs or self.cause else None,
+            death=link.kernel.death if link else None,
             silence=link.silence() if link and not self.cause else 0,
             cause=self.cause,
             trouble=(provisioner.trouble if provisioner else "") or (job.trouble if job else ""),

@@ -42,6 +42,7 @@ class Told:
     code: int | None = None
     trouble: str = ""
     pid: int | None = None
+    death: Mapping[str, Any] | None = None
     ending: bool = False
 
 

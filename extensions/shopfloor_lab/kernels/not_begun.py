@@ -13,6 +13,8 @@ def why(argv: Sequence[str], code: int, log: str) -> str:
     """``argv`` is its command, ``log`` the last lines that it wrote."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     if any(NO_IPYKERNEL.search(line) for line in lines[-LINES:]):
-        return f"its environment has no ipykernel. To install it: {argv[0]} -m pip install ipykernel"
+        return (
+            f"its environment has no ipykernel. To install it: {argv[0]} -m pip install ipykernel"
+        )
     said = " ".join(lines[-LINES:])[-LONGEST:]
     return f"it ended before it answered, with exit code {code}{': ' if said else ''}{said}"

@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from shopfloor_jobs.directory import write_json
+from shopfloor_jobs.request import FIELDS
+from shopfloor_jobs.runner import kernel_memory_kills
 
 from .order import Launch
 
@@ -20,15 +23,26 @@ END_WITHIN = 2.0  # seconds between TERM and KILL
 
 
 class Kernel:
-    """One kernel after another, in the private directory ``inside``; ``changed`` is called as one begins or ends."""
+    """One kernel after another, in the private directory ``inside`` of a job that asked for ``memory`` (bytes);
+    ``changed`` is called as one begins or ends."""
 
-    def __init__(self, inside: Path, connection: Mapping[str, object], changed: Callable[[], None]):
+    def __init__(
+        self,
+        inside: Path,
+        connection: Mapping[str, object],
+        changed: Callable[[], None],
+        memory: int = 0,
+    ):
         self._inside, self._connection, self._changed = inside, connection, changed
+        self._memory = memory
         self._process: asyncio.subprocess.Process | None = None
         self._waiting: asyncio.Task[None] | None = None
         self.starts = 0
         self.code: int | None = None
         self.trouble = ""
+        self.death: dict[str, Any] | None = None
+        self._is_told_to_end = False
+        self._memory_kills = 0
 
     @property
     def lives(self) -> bool:
@@ -40,12 +54,16 @@ class Kernel:
         return self._process.pid if self._process and self.lives else None
 
     def report(self) -> dict[str, Any]:
-        """``code`` is that of the exit, below zero for a signal's number; None while it lives."""
+        """``code`` is that of the exit, below zero for a signal's number; None while it lives.
+
+        ``death`` is why the one before ended that nobody had told to (``at``, in epoch seconds, and ``cause``).
+        """
         return {
             "starts": self.starts,
             "lives": self.lives,
             "code": self.code,
             "trouble": self.trouble,
+            "death": self.death,
             "pid": self._process.pid if self._process else None,
         }
 
@@ -54,6 +72,7 @@ class Kernel:
         file = self._inside / CONNECTION
         argv = [word.replace("{connection_file}", str(file)) for word in launch.argv]
         self.starts, self.code, self.trouble = self.starts + 1, None, ""
+        self._is_told_to_end, self._memory_kills = False, kernel_memory_kills()
         try:
             write_json(file, self._connection)
             self._process = await asyncio.create_subprocess_exec(
@@ -72,6 +91,7 @@ class Kernel:
 
     def signal(self, number: int) -> None:
         """Send a signal to the kernel and what it started in its process group; nothing if it has ended."""
+        self._is_told_to_end |= number in (signal.SIGTERM, signal.SIGKILL)
         if self.lives:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
@@ -87,7 +107,17 @@ class Kernel:
 
     async def _wait(self, process: asyncio.subprocess.Process) -> None:
         self.code = await process.wait()
+        told = self._is_told_to_end or self.code == 0
+        self.death = None if told else {"at": time.time(), "cause": self._why(self.code)}
         # What it forked holds its sockets, and memory of the GPU.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         self._changed()
+
+    def _why(self, code: int) -> str:
+        """Why a kernel ended that nobody had told to, in words."""
+        if code == -signal.SIGKILL and kernel_memory_kills() > self._memory_kills:
+            return f"ran out of memory: asked {FIELDS['memory'].show(self._memory)}"
+        if code < 0:
+            return f"killed by signal {-code} ({signal.Signals(-code).name})"
+        return f"ended with exit code {code}"

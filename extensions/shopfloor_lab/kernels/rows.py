@@ -28,6 +28,7 @@ class Facts:
 
     ``chosen`` is what the person asked for, ``request`` what became of it, None until that is known. ``told`` is what
     the agent said last of its job, None before it answered; ``silence`` for how many seconds it owes an answer.
+    ``death`` is when and why a kernel ended there that was started again.
     ``cause`` is why it is over, or empty; ``trouble`` why nobody can say what becomes of it.
     """
 
@@ -41,6 +42,7 @@ class Facts:
     request: Request | None = None
     seen: Seen | None = None
     told: Mapping[str, Any] | None = None
+    death: Mapping[str, Any] | None = None
     silence: float = 0
     cause: str = ""
     trouble: str = ""
@@ -91,6 +93,7 @@ def row(facts: Facts, now: float, silent_after: float) -> dict[str, Any]:
         "idle": {"after": idle["after"], "ends": idle["ends"]}
         if idle and idle["after"] and not over
         else None,
+        "death": facts.death,
         "warning": told.get("warning") if not over else None,
         "ending": told.get("ending"),
         "hook": told.get("hook"),
