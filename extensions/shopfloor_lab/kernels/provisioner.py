@@ -23,7 +23,7 @@ from traitlets import Dict
 from shopfloor_lab.environment import passed_on
 from shopfloor_lab.errors import NoAnswer
 
-from .job import ASKED, KernelEnded, KernelJob
+from .job import ASKED, CANCELLED, KernelEnded, KernelJob
 from .kept import Kept
 from .lab import Lab
 from .link import Link, NotDone, Told
@@ -110,6 +110,8 @@ class JobProvisioner(KernelProvisionerBase):
                 raise KernelEnded(f"its agent cannot start it: {error}") from error
             except NoAnswer as error:
                 self.log.warning("Kernel %s: %s", self.kernel_id, error)
+                if self._is_given_up:
+                    raise KernelEnded(CANCELLED) from error
                 if self._starts == 0:
                     self.trouble = UNREACHED.format(self.connection_info["ip"])
                 if await self.job.is_over(ASKED):
@@ -184,16 +186,23 @@ class JobProvisioner(KernelProvisionerBase):
             if link:
                 link.close()
             return
-        if link:
-            try:
-                await link.end()
-            except NoAnswer:
+        if link is None:
+            if self.job:
                 await self._cancel()
+        else:
+            await self._end(link)
             link.close()
-        elif self.job:
-            await self._cancel()
         if self.job:
             await self.job.discard()
+
+    async def _end(self, link: Link) -> None:
+        try:
+            if self._starts:
+                await link.end()
+                return
+        except NoAnswer as error:
+            self.log.warning("Kernel %s: %s", self.kernel_id, error)
+        await self._cancel()  # an agent that never answered would not answer now
 
     async def why(self) -> str:
         """Why the kernel is over, in words; empty while its job lives and nothing else is known."""

@@ -22,7 +22,7 @@ from .sessions import JobSessions
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
-ADOPT_AFTER = 1.0  # seconds; whoever asks before need not wait for it
+ADOPT_WITHIN = 8.0  # seconds by which finding earlier kernels may put off the server's start; it goes on afterwards
 # What an administrator's or a person's own configuration of the server comes before.
 CLASSES: dict[str, type] = {
     "kernel_manager_class": JobKernels,
@@ -72,7 +72,7 @@ def join(server: ServerApp) -> Routes:
         server.event_logger.emit(schema_id=EVENT, data=data)
 
     kernels.board.emit = tell
-    server.io_loop.call_later(ADOPT_AFTER, lambda: asyncio.ensure_future(kernels.adopt()))
+    _adopt(server, kernels)
 
     async def specs() -> Specs:
         return await ensure_async(server.kernel_spec_manager.get_all_specs())
@@ -83,6 +83,19 @@ def join(server: ServerApp) -> Routes:
         "sessions": server.session_manager,
     }
     return [(path, handler, parts) for path, handler in handlers.routes()]
+
+
+def _adopt(server: ServerApp, kernels: JobKernels) -> None:
+    """Find earlier kernels before anybody can ask: a page that is still open would take its kernel for gone."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        try:
+            server.io_loop.run_sync(kernels.adopt, ADOPT_WITHIN)
+        except asyncio.TimeoutError:
+            server.log.warning("Kernels of earlier servers are still being looked for")
+    else:
+        server.io_loop.add_callback(kernels.adopt)
 
 
 class _NoJobs(JsonHandler):
