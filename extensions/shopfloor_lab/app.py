@@ -18,6 +18,7 @@ from .clusters.kernels import Kernels, Specs
 from .clusters.listing import Clusters
 from .clusters.sharing import Sharing
 from .examples_handler import ExamplesHandler
+from .gpu_time_handler import GpuTimeHandler
 from .kernels import served
 from .kernels.lab import Lab as KernelsLab
 from .session import handlers as session_handlers
@@ -79,6 +80,7 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
                 for path, handler in session_handlers.routes()
             ),
             *((url_path_join(base, path), one, form) for path, one in form_handlers.routes()),
+            (url_path_join(base, "gpu-time"), GpuTimeHandler, {"home": home}),
             (url_path_join(base, "examples"), ExamplesHandler, {"root": Path(server.root_dir)}),
         ],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 CLUSTER = "clusters/shopfloor-cluster-0123456789abcdef"
+KERNEL = "job-kernels/4f0ae2a4-0000-4000-8000-0123456789ab"
 ROUTES = [
     ("GET", "offer"),
     ("GET", "clusters"),
@@ -30,6 +31,15 @@ ROUTES = [
     ("GET", "troubles"),
     ("GET", "session"),
     ("POST", "session/keep"),
+    ("GET", "gpu-time"),
+    ("GET", "job-kernels"),
+    ("POST", "job-kernels"),
+    ("GET", "job-kernels/form"),
+    ("POST", "job-kernels/outlook"),
+    ("GET", KERNEL),
+    ("PATCH", KERNEL),
+    ("DELETE", KERNEL),
+    ("GET", f"{KERNEL}/runs"),
 ]
 # These two let in who holds a ticket that POST …/plots gave, and nobody else: Lab's sandbox sends no cookies.
 TICKET = f"{CLUSTER}/plots/{32 * '0'}"

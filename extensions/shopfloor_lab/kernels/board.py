@@ -236,7 +236,8 @@ class Board:
             if job.kept and job.kept.session != entry.session:
                 await job.keep(replace(job.kept, session=entry.session))
             if entry.link:
-                await job.refresh(MOVED)
+                began = job.seen is not None and job.seen.started is not None
+                await job.refresh(MOVED if began else WAITS)
         rows = self.rows()
         if rows != self._shown:
             self._shown = rows

@@ -43,7 +43,7 @@ class GpuTime:
         seconds = max(0.0, now - self._until)
         busy = sum(gpu.busy or 0.0 for gpu in gpus) if self._seen else 0.0
         self._until, self._seen = now, True
-        month = self._months.setdefault(_month(now), {"held": 0.0, "used": 0.0})
+        month = self._months.setdefault(month_of(now), {"held": 0.0, "used": 0.0})
         month["held"] += self._count * seconds
         month["used"] += busy * seconds
         if now - self._written >= WRITE_SECONDS:
@@ -70,6 +70,11 @@ class GpuTime:
                 write_json(path, {"project": self._given.request.account, **seconds})
         except OSError as error:
             log.warning("How long the GPUs were held is not kept: %s", error)
+
+
+def month_of(now: float) -> str:
+    """The month of a time in epoch seconds, by this machine's clock: ``2026-11``."""
+    return time.strftime("%Y-%m", time.localtime(now))
 
 
 def months(home: Path) -> list[str]:
@@ -103,7 +108,3 @@ def _drop_old(home: Path) -> None:
 
 def _root(home: Path) -> Path:
     return home / ".local" / "share" / "shopfloor" / "gpu-time"
-
-
-def _month(now: float) -> str:
-    return time.strftime("%Y-%m", time.localtime(now))

@@ -1,0 +1,136 @@
+"""The routes of kernels that are jobs, on a real Jupyter server: what they refuse, and what a page is told."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.jobs.waiting import wait_until
+
+from .cluster_parts import Person
+from .job_kernels import IPYTHON, kernelspec, leave_offer
+from .lab_server import LabServer
+
+START = {"name": "plain", "request": {}, "path": "work/flights.ipynb"}
+
+
+@pytest.fixture
+def lab(person: Person) -> Iterator[LabServer]:
+    leave_offer(person.home, person.offer)
+    kernelspec(person.home / "data", "plain", IPYTHON, "python", {}, metadata={})
+    server = LabServer(person.home, person.home)
+    yield server
+    for kernel in server.ask("GET", "job-kernels").json()["kernels"]:
+        server.ask("DELETE", f"job-kernels/{kernel['id']}")
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "words"),
+    [
+        ({**START, "request": {"cpus": 99}}, "cpus", "cpus: 99 is not possible: at most 2"),
+        ({**START, "request": {"preset": "smal"}}, "preset", "small"),
+        ({**START, "request": {"nodes": 2}}, "nodes", "a kernel is one process on one node"),
+        ({**START, "request": [1]}, "options", "an object of field names and values"),
+        ({**START, "name": "R"}, "name", "one of"),
+        ({**START, "name": ["plain"]}, "name", "one of"),
+        ({**START, "path": 5}, "path", "a path below the files"),
+        ({**START, "colour": "red"}, "colour", "one of name, path, request"),
+        ([], "body", "a JSON object"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_field_value_and_limit(
+    lab: LabServer, body: Any, field: str, words: str
+):
+    answer = lab.ask("POST", "job-kernels", body)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["field"] == field
+    assert words in answer.json()["message"]
+    assert lab.ask("GET", "job-kernels").json()["kernels"] == []
+
+
+def test_a_kernel_is_there_at_once_and_answers_when_it_runs(lab: LabServer, person: Person):
+    began = time.time()
+    answer = lab.ask("POST", "job-kernels", {**START, "request": {"preset": "small"}})
+    assert answer.status_code == 201
+    kernel = answer.json()
+    assert kernel["state"] == "submitted" and kernel["chosen"] == {"preset": "small"}
+    one = f"job-kernels/{kernel['id']}"
+    assert lab.ask("GET", f"{one}/runs").status_code == 409
+    assert lab.ask("PATCH", one, {"keep": True}).status_code == 409
+    running = wait_until(
+        lambda: (row := lab.ask("GET", one).json())["state"] == "running" and row["node"] and row,
+        40,
+        "it runs somewhere",
+    )
+    assert running["hardware"] == "1 CPU, 1 GB for 1 h"
+    assert began - 1 < running["asked"] < running["ends"]
+    assert running["request"]["memory"] == 1024**3
+    assert lab.ask("GET", f"{one}/runs").json() == {"runs": []}
+    assert lab.ask("PATCH", one, {"keep": True}).json()["id"] == kernel["id"]
+    refused = lab.ask("PATCH", one, {"keep": "yes"})
+    assert (refused.status_code, refused.json()["field"]) == (400, "body")
+    assert lab.ask("DELETE", one).status_code == 204
+    assert lab.ask("DELETE", one).status_code == 404
+    wait_until(lambda: not person.processes_of_jobs(), 15, "its job has ended")
+
+
+def test_the_form_has_every_kernelspec_and_the_offer_without_what_a_kernel_has_not(lab: LabServer):
+    parts = lab.ask("GET", "job-kernels/form").json()
+    assert {"plain", "python3"} <= {one["name"] for one in parts["kernels"]}
+    assert "nodes" not in [field["name"] for field in parts["offer"]["fields"]]
+    assert parts["presets"] == []
+    outlook = lab.ask("POST", "job-kernels/outlook", {"request": {"preset": "small"}}).json()
+    assert outlook["start"]["kind"] == "unknown", "no hub says it here"
+    assert lab.ask("POST", "job-kernels/outlook", {"request": {"cpus": 99}}).status_code == 400
+
+
+def test_gpu_time_of_this_month_is_told_by_project(lab: LabServer, person: Person):
+    folder = person.home / ".local/share/shopfloor/gpu-time" / time.strftime("%Y-%m")
+    folder.mkdir(parents=True)
+    for number, project in enumerate(["physics", "physics", ""]):
+        record = {"project": project, "held": 3600.0, "used": 900.0}
+        (folder / f"shopfloor-kernel-{number}.json").write_text(json.dumps(record))
+    assert lab.ask("GET", "gpu-time").json() == {
+        "month": folder.name,
+        "projects": [
+            {"project": "", "held": 3600.0, "used": 900.0},
+            {"project": "physics", "held": 7200.0, "used": 1800.0},
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("environment", "config", "words"),
+    [
+        ({"JUPYTER_GATEWAY_URL": "http://127.0.0.1:9"}, {}, "A kernel gateway is configured"),
+        (
+            {},
+            {
+                "kernel_manager_class": "jupyter_server.services.kernels.kernelmanager.AsyncMappingKernelManager"
+            },
+            "ServerApp.kernel_manager_class is configured as",
+        ),
+    ],
+    ids=["gateway", "another class"],
+)
+def test_a_server_whose_kernels_are_another_matter_says_so(
+    person: Person, environment: dict[str, str], config: dict[str, str], words: str
+):
+    folder: Path = person.home / "config"
+    folder.mkdir()
+    (folder / "jupyter_server_config.json").write_text(json.dumps({"ServerApp": config}))
+    server = LabServer(person.home, person.home, **environment)
+    try:
+        assert server.ask("GET", "job-kernels").json()["kernels"] == []
+        answer = server.ask("POST", "job-kernels", START)
+        assert answer.status_code == 409 and words in answer.json()["message"]
+        assert words in server.ask("GET", "job-kernels/form").json()["message"]
+        assert words in server.log.read_text()
+    finally:
+        server.stop()
