@@ -26,7 +26,7 @@ from .kernel import JobKernel
 from .link import Link
 from .provisioner import SILENT, JobProvisioner
 from .rows import Facts, row
-from .runs import read_runs
+from .runs import forget_runs, read_runs
 
 WAITS, RUNS = 1.0, 3.0  # seconds between looks
 MOVED = 30.0  # seconds for which the end that the scheduler has for a running job is believed
@@ -275,7 +275,7 @@ class Board:
     async def _forget(self, entry: Entry) -> None:
         if entry.job:
             try:
-                await asyncio.to_thread(forget, entry.job.path)
+                await asyncio.to_thread(_forget_all, entry.job.path)
             except OSError as error:
                 log.warning("Kernel %s may be found again: %s", entry.id, error)
 
@@ -283,3 +283,8 @@ class Board:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _forget_all(path: Path) -> None:
+    forget(path)
+    forget_runs(path)
