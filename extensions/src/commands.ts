@@ -16,3 +16,26 @@ export const PALETTE_ARGUMENTS = {
 
 /** For commands that take none. */
 export const NO_ARGUMENTS = { type: 'object', properties: {} } as const;
+
+/** For those of a notebook on a compute node. */
+export const NOTEBOOK_ARGUMENTS = {
+  type: 'object',
+  properties: {
+    isPalette: {
+      type: 'boolean',
+      description: 'Whether it is shown in the command palette'
+    },
+    isLauncher: {
+      type: 'boolean',
+      description: 'Whether it is shown in the launcher, as a kernel'
+    },
+    cwd: {
+      type: 'string',
+      description: 'The folder in which the notebook is made'
+    },
+    kernelName: {
+      type: 'string',
+      description: "The kernelspec's name that is chosen at first"
+    }
+  }
+} as const;

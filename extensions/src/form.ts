@@ -1,4 +1,4 @@
-/** The start form as values: which fields to show, what was typed, and the request that it makes. */
+/** The forms that ask for jobs, as values: which fields to show, what was typed, and the request that it makes. */
 
 import type {
   Field,
@@ -9,6 +9,7 @@ import type {
   Start,
   Value
 } from './contract.ts';
+import type { Chosen } from './kernelContract.ts';
 import {
   parseBytes,
   parseSeconds,
@@ -22,18 +23,25 @@ import type { Words } from './words.ts';
 /** The card beside the presets that unfolds the fields. */
 export const CUSTOM = 'custom';
 
-/** What the form holds: text as typed, by field name. */
-export interface Inputs {
+/** The card before the presets of a kernel's form: in JupyterLab's own job. */
+export const HERE = 'here';
+
+/** What each form holds: the card and the kernel that were chosen, and text as typed, by field name. */
+export interface Picked {
+  /** A preset's name, `CUSTOM` or `HERE`. */
+  preset: string;
+  /** The kernel in whose environment it runs; empty for the server's own. */
+  kernel: string;
+  fields: Record<string, string>;
+}
+
+/** What the form of a cluster holds. */
+export interface Inputs extends Picked {
   name: string;
   /** A number, or a range such as `2–8`. */
   workers: string;
   /** How long the cluster lasts; empty: as long as each worker. */
   lasts: string;
-  /** A preset's name, or `CUSTOM`. */
-  preset: string;
-  /** The kernel in whose environment the workers run; empty for the server's own. */
-  kernel: string;
-  fields: Record<string, string>;
 }
 
 /** Sentences to show, by field name; `name`, `workers`, `preset` and `kernel` are fields of the form too. */
@@ -113,16 +121,78 @@ export function inputsFrom(offer: Offer, earlier?: Start): Inputs {
   };
 }
 
-/** The form after another card was chosen; `CUSTOM` goes on from the values of the card before. */
-export function choosePreset(
+/** A fresh form for a kernel: the default preset, or what was chosen before; null: that it runs here. */
+export function pickedFrom(
   offer: Offer,
-  inputs: Inputs,
+  kernel: string,
+  chosen?: Chosen | null
+): Picked {
+  const standard = defaultPreset(offer);
+  if (!chosen) {
+    const fields = writeFields(offer, standard.request);
+    return { preset: chosen === null ? HERE : standard.name, kernel, fields };
+  }
+  const { preset: name, ...changed } = chosen;
+  const named = offer.presets.find(one => one.name === name);
+  const request = named
+    ? { ...presetRequest(offer, named), ...changed }
+    : { ...standard.request, ...changed };
+  const same = offer.presets.find(
+    one => !one.disabled && isSame(offer, one.request, request)
+  );
+  return {
+    preset: same?.name ?? CUSTOM,
+    kernel,
+    fields: writeFields(offer, request)
+  };
+}
+
+/** The form after another card was chosen; `CUSTOM` goes on from the values of the card before. */
+export function choosePreset<T extends Picked>(
+  offer: Offer,
+  inputs: T,
   name: string
-): Inputs {
+): T {
   const preset = offer.presets.find(one => one.name === name);
   return preset
     ? { ...inputs, preset: name, fields: writeFields(offer, preset.request) }
-    : { ...inputs, preset: CUSTOM };
+    : { ...inputs, preset: name === HERE ? HERE : CUSTOM };
+}
+
+/** The request that was chosen, or the sentences that say what to mend. */
+export function requestFrom(
+  offer: Offer,
+  { preset: name, fields }: Picked,
+  trans: Words
+): { request: Request } | { problems: Problems } {
+  const preset = offer.presets.find(one => one.name === name);
+  if (preset?.disabled) {
+    return { problems: { preset: preset.disabled } };
+  }
+  const problems: Problems = {};
+  const request = preset
+    ? presetRequest(offer, preset)
+    : readFields(offer, fields, problems, trans);
+  return Object.keys(problems).length ? { problems } : { request };
+}
+
+/** What to ask a kernel's job with, a preset of the site's by its name; null: it is to run here. */
+export function chosenFrom(
+  offer: Offer,
+  picked: Picked,
+  trans: Words
+): { chosen: Chosen | null } | { problems: Problems } {
+  if (picked.preset === HERE) {
+    return { chosen: null };
+  }
+  const result = requestFrom(offer, picked, trans);
+  if ('problems' in result) {
+    return result;
+  }
+  const preset = offer.presets.find(one => one.name === picked.preset);
+  return {
+    chosen: preset && !preset.own ? { preset: preset.name } : result.request
+  };
 }
 
 /** What to send, or the sentences that say what to mend. Limits are the offer's; the server checks again. */
@@ -133,15 +203,13 @@ export function startFrom(
 ): { start: Start } | { problems: Problems } {
   const problems: Problems = {};
   const workers = readWorkers(offer, inputs.workers, problems, trans);
-  const preset = offer.presets.find(one => one.name === inputs.preset);
-  if (preset?.disabled) {
-    problems.preset = preset.disabled;
-  }
-  const request = preset
-    ? presetRequest(offer, preset)
-    : readFields(offer, inputs.fields, problems, trans);
+  const result = requestFrom(offer, inputs, trans);
   // Beside presets there is no field for it.
-  const lasts = preset ? null : readLasts(inputs.lasts, problems, trans);
+  const lasts =
+    inputs.preset === CUSTOM ? readLasts(inputs.lasts, problems, trans) : null;
+  if ('problems' in result) {
+    return { problems: { ...problems, ...result.problems } };
+  }
   if (Object.keys(problems).length || workers === null) {
     return { problems };
   }
@@ -150,34 +218,45 @@ export function startFrom(
     start: {
       ...(name ? { name } : {}),
       ...workers,
-      request,
+      request: result.request,
       ...(lasts === null ? {} : { lasts }),
       ...(inputs.kernel ? { kernel: inputs.kernel } : {})
     }
   };
 }
 
-/** Where a refusal by the server belongs in the form. */
+/** Where a refusal by the server belongs in the form of a cluster. */
 export function problemsFrom(
   message: string,
   field: string | null,
   offer: Offer,
   inputs: Inputs
 ): Problems {
-  const visible =
-    field === 'workers' ||
-    field === 'name' ||
-    field === 'kernel' ||
-    (inputs.preset === CUSTOM &&
-      (field === 'lasts' ||
-        shownFields(offer).some(one => one.name === field)));
+  const custom = inputs.preset === CUSTOM;
+  const placed = ['workers', 'name', 'kernel', ...(custom ? ['lasts'] : [])];
   if (field === 'minimum' || field === 'maximum' || field === 'adapt') {
     return { workers: message };
   }
   if (field === 'notebook') {
     return { kernel: message };
   }
-  return { [visible && field ? field : 'preset']: message };
+  return problemsAt(message, field, offer, inputs, placed);
+}
+
+/** The same for any form, which has inputs for what is `placed` beside the offer's fields. */
+export function problemsAt(
+  message: string,
+  field: string | null,
+  offer: Offer,
+  { preset }: Picked,
+  placed: string[]
+): Problems {
+  const visible =
+    field !== null &&
+    (placed.includes(field) ||
+      (preset === CUSTOM &&
+        shownFields(offer).some(one => one.name === field)));
+  return { [visible ? field : 'preset']: message };
 }
 
 /** A preset in full: what it leaves out is the field's default, not the default preset's value. */

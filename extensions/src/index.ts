@@ -1,4 +1,4 @@
-/** The plugins: the panel *Jobs*, its commands, the launcher's card for the examples; sessionPlugin.ts has one more. */
+/** The plugins: the panel *Jobs*, its commands, the launcher's card for the examples; more in kernelPlugin.ts and sessionPlugin.ts. */
 
 import {
   ILayoutRestorer,
@@ -28,8 +28,10 @@ import type { Cluster, Start } from './contract.ts';
 import { startCluster } from './dialog.ts';
 import { notifyOfEnds } from './endNotifications.ts';
 import { examplesIcon, jobsIcon } from './icons.ts';
+import { kernels } from './kernelPlugin.ts';
 import { currentKernel, currentNotebook, insertAndRun } from './notebook.ts';
 import { oneAtATime } from './once.ts';
+import { orNotify } from './orNotify.ts';
 import { JobsPanel } from './panel.tsx';
 import { addPlots } from './plots.ts';
 import { Refusal } from './refusal.ts';
@@ -286,19 +288,6 @@ const examples: JupyterFrontEndPlugin<void> = {
   }
 };
 
-/** Runs an order; a refusal becomes a notification where no row or form could show it. */
-async function orNotify<T>(order: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await order();
-  } catch (error) {
-    if (!(error instanceof Refusal)) {
-      throw error;
-    }
-    Notification.error(error.message, { autoClose: false });
-    return undefined;
-  }
-}
-
 /** Asks which of several clusters; null when dismissed. */
 async function chooseCluster(
   clusters: Cluster[],
@@ -314,4 +303,4 @@ async function chooseCluster(
   return value === null ? null : clusters[items.indexOf(value)];
 }
 
-export default [jobs, examples, session];
+export default [jobs, examples, kernels, session];
