@@ -3,13 +3,8 @@
 import React from 'react';
 
 import type { Offer } from './contract.ts';
-import {
-  CUSTOM,
-  choosePreset,
-  type Picked,
-  type Problems,
-  shownFields
-} from './form.ts';
+import type { Problems } from './fieldValues.ts';
+import { CUSTOM, choosePreset, type Picked, shownFields } from './form.ts';
 import { Card, FieldInput, inputId, TextInput } from './inputs.tsx';
 import type { Words } from './words.ts';
 

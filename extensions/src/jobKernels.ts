@@ -35,6 +35,7 @@ export class JobKernels implements IDisposable {
   private _last = -Infinity;
   private _orders = 0;
   private _going = new Set<string>();
+  private _endedHere = new Set<string>();
   private _refusals = new Map<string, string>();
   private _changed = new Signal<this, void>(this);
   private _isDisposed = false;
@@ -91,6 +92,11 @@ export class JobKernels implements IDisposable {
   /** Whether it was ordered to end, or to go from the list, and has not yet. */
   isGoing(id: string): boolean {
     return this._going.has(id);
+  }
+
+  /** Whether it was ordered to end in this page, so that its end is no news. */
+  wasEndedHere(id: string): boolean {
+    return this._endedHere.has(id);
   }
 
   /** Why the last order for this kernel was refused, or null. */
@@ -176,12 +182,14 @@ export class JobKernels implements IDisposable {
   /** Cancels one that waits, ends one that runs, takes one that has ended off the list. */
   async end({ id }: Pick<JobKernel, 'id'>): Promise<void> {
     this._going.add(id);
+    this._endedHere.add(id);
     this.setRefusal(id, null);
     try {
       await this._order(() => this._api.endKernel(id));
       this._answered.delete(id);
     } catch (error) {
       this._going.delete(id);
+      this._endedHere.delete(id);
       this._note(id, error);
     }
     await this.refresh();

@@ -4,13 +4,13 @@ import React from 'react';
 
 import type { Api } from './api.ts';
 import type { FormParts, Outlook } from './contract.ts';
+import type { Problems } from './fieldValues.ts';
 import {
   choosePreset,
   chosenFrom,
   HERE,
   pickedFrom,
   type Picked,
-  type Problems,
   problemsAt
 } from './form.ts';
 import { Card, SelectInput } from './inputs.tsx';

@@ -23,6 +23,7 @@ import type { FormParts } from './contract.ts';
 import { jobsIcon, logoIcon } from './icons.ts';
 import { JobKernels } from './jobKernels.ts';
 import type { JobKernel, JobKernelList } from './kernelContract.ts';
+import { tellOfEnds } from './kernelEnds.ts';
 import { KernelItem } from './kernelItem.tsx';
 import {
   chosenBefore,
@@ -34,6 +35,7 @@ import { NotebookKernels } from './notebookKernels.ts';
 import { oneAtATime } from './once.ts';
 import { orNotify } from './orNotify.ts';
 import { Refusal } from './refusal.ts';
+import { Replays } from './replays.ts';
 
 const EVENT = 'urn:shopfloor:kernels';
 const TICK = 10_000; // milliseconds
@@ -79,6 +81,9 @@ export const kernels: JupyterFrontEndPlugin<void> = {
         Notification.error(refusal, { autoClose: false });
       }
     };
+    const keep = (kernel: JobKernel) => void orTell(jobs.keep(kernel), kernel);
+    const replays = new Replays({ tracker, jobs, api, trans });
+    tellOfEnds({ jobs, notebooks, replays, keep, trans });
 
     let form: FormParts | null = null;
     let isFormWanted = false;
@@ -114,7 +119,7 @@ export const kernels: JupyterFrontEndPlugin<void> = {
           change: one => void change(one),
           again: (...args) => void again(...args),
           cancel: kernel => void orTell(jobs.end(kernel), kernel),
-          keep: kernel => void orTell(jobs.keep(kernel), kernel),
+          keep,
           trans
         });
       }

@@ -6,13 +6,8 @@ import React from 'react';
 
 import type { Api } from './api.ts';
 import type { FormParts, Offer } from './contract.ts';
-import {
-  CUSTOM,
-  choosePreset,
-  type Picked,
-  type Problems,
-  requestFrom
-} from './form.ts';
+import type { Problems } from './fieldValues.ts';
+import { CUSTOM, choosePreset, type Picked, requestFrom } from './form.ts';
 import { type FormProps, FormView, PRESET_NAME } from './formView.tsx';
 import { FocusWhenDrawn, NextFocus } from './nextFocus.ts';
 import { ownName, withOwnPresets } from './outlook.ts';

@@ -12,12 +12,12 @@ import type {
   Software,
   Start
 } from './contract.ts';
+import type { Problems } from './fieldValues.ts';
 import {
   CUSTOM,
   type Inputs,
   inputsFrom,
   mostWorkers,
-  type Problems,
   problemsFrom,
   startFrom
 } from './form.ts';

@@ -123,9 +123,11 @@ test('one that is to end is marked until it has, or the order was refused', asyn
   assert.ok(jobs.isGoing('k1'));
   await api.give(told(11, makeKernel({ state: 'ended' })));
   assert.equal(jobs.isGoing('k1'), false);
+  assert.ok(jobs.wasEndedHere('k1'));
   void jobs.end(makeKernel());
   await api.fail('No.');
   assert.equal(jobs.isGoing('k1'), false);
+  assert.equal(jobs.wasEndedHere('k1'), false);
   assert.deepEqual(api.asked, ['end k1', 'list', 'end k1', 'list']);
 });
 
