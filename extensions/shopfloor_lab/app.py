@@ -18,7 +18,8 @@ from .clusters.kernels import Kernels, Specs
 from .clusters.listing import Clusters
 from .clusters.sharing import Sharing
 from .examples_handler import ExamplesHandler
-from .offer import Offers
+from .kernels import served
+from .kernels.lab import Lab as KernelsLab
 from .session import handlers as session_handlers
 from .session.session import Session
 
@@ -30,15 +31,22 @@ SHARE_AFTER = 3.0  # seconds; the first page that asks is served before
 ENDING_AFTER = 5.0  # seconds, likewise
 
 
+def _link_jupyter_server_extension(server: ServerApp) -> None:
+    served.set_classes(server)
+
+
 def _load_jupyter_server_extension(server: ServerApp) -> None:
     home, environment = Path.home(), dict(os.environ)
-    offers = Offers(home, environment)
+    kernel_routes = served.join(server)
+    # One offer and one view of all jobs for clusters and kernels.
+    lab = getattr(server.kernel_manager, "lab", None) or KernelsLab(home, environment)
+    offers = lab.offers
 
     async def specs() -> Specs:
         return await ensure_async(server.kernel_spec_manager.get_all_specs())
 
     kernels = Kernels(environment, specs, lambda: server.kernel_manager.default_kernel_name)
-    clusters = Clusters(home, offers.get, environment, offers.hub, kernels)
+    clusters = Clusters(home, offers.get, environment, offers.hub, kernels, lab.jobs)
     parts = {"offers": offers, "clusters": clusters}
     sharing = Sharing(clusters, offers.hub)
     # Pages subscribe to the events that are known when they connect.
@@ -63,6 +71,7 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
                 for path, handler, options in (
                     *doors.routes(parts),
                     *share_handlers.routes({**parts, "sharing": sharing}),
+                    *kernel_routes,
                 )
             ),
             *(

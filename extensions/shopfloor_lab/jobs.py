@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from shopfloor_jobs.job import Seen
-from shopfloor_jobs.scheduler import NothingNew, Scheduler, Unreachable
+from shopfloor_jobs.offer import Offer
+from shopfloor_jobs.scheduler import NothingNew, Scheduler, Unreachable, scheduler_from
+from shopfloor_jobs.view import View
 
 from .hub import Hub, NoHub
 
@@ -60,3 +64,18 @@ class HubJobs:
             raise NothingNew
         self._own_look_at = now
         return await self.scheduler.look()
+
+
+class Jobs:
+    """The scheduler that a person's offer names, and the one view of what the hub saw there, for all who ask here."""
+
+    def __init__(self, hub: Hub):
+        self._hub = hub
+        self._known: tuple[Mapping[str, Any], Scheduler, View] | None = None
+
+    def of(self, offer: Offer) -> tuple[Scheduler, View]:
+        """Made anew where the offer's scheduler is set up otherwise than before."""
+        if self._known is None or self._known[0] != offer.scheduler:
+            scheduler = scheduler_from(offer.scheduler)
+            self._known = (offer.scheduler, scheduler, View(HubJobs(self._hub, scheduler)))
+        return self._known[1:]

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -80,6 +81,8 @@ class LabServer:
     def __init__(self, home: Path, root: Path, **environment: str):
         self.token = secrets.token_hex(16)
         self.log = home / "server.log"
+        # Of its own: one that was killed leaves there where it listened.
+        self._runtime = Path(tempfile.mkdtemp(dir=home, prefix="runtime-"))
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -96,7 +99,7 @@ class LabServer:
             env={
                 **os.environ,
                 "HOME": str(home),
-                "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+                "JUPYTER_RUNTIME_DIR": str(self._runtime),
                 "JUPYTER_CONFIG_DIR": str(home / "config"),
                 "JUPYTER_DATA_DIR": str(home / "data"),
                 "JUPYTER_TOKEN": self.token,
@@ -112,7 +115,7 @@ class LabServer:
 
     def _record(self) -> dict[str, Any] | None:
         assert self.process.poll() is None, self.log.read_text()
-        for path in (self.log.parent / "runtime").glob("jpserver-*.json"):
+        for path in self._runtime.glob("jpserver-*.json"):
             try:
                 return json.loads(path.read_text())
             except ValueError:  # half-written

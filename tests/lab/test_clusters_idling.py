@@ -13,7 +13,8 @@ from shopfloor_jobs.idle import Rule, State
 from shopfloor_jobs.offer import ClusterTerms
 from shopfloor_lab.clusters.client import connect
 from shopfloor_lab.clusters.idling import Idling
-from shopfloor_lab.clusters.listing import Clusters, Conflict
+from shopfloor_lab.clusters.listing import Clusters
+from shopfloor_lab.errors import Conflict
 
 from tests.jobs.waiting import async_wait_until
 

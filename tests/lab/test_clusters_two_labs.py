@@ -14,8 +14,9 @@ from shopfloor_jobs.job import Job, new_tag
 from shopfloor_jobs.offer import ClusterTerms
 from shopfloor_jobs.request import Request
 from shopfloor_lab.clusters.connection import TLS
-from shopfloor_lab.clusters.listing import Clusters, Conflict
+from shopfloor_lab.clusters.listing import Clusters
 from shopfloor_lab.clusters.state import ENDED_WITH_LAB, SILENT
+from shopfloor_lab.errors import Conflict
 
 from tests.jobs.waiting import async_wait_until, wait_until
 

@@ -20,7 +20,8 @@ from jupyter_client.manager import AsyncKernelManager
 from shopfloor_jobs import directory
 from shopfloor_jobs.job import State
 from shopfloor_jobs.local import Local
-from shopfloor_lab.kernels.link import WITHIN, Link, NoAnswer
+from shopfloor_lab.errors import NoAnswer
+from shopfloor_lab.kernels.link import WITHIN, Link
 from shopfloor_lab.kernels.managers import JobKernels
 from shopfloor_lab.kernels.order import ORDER, Arrival, Launch, Order
 from shopfloor_lab.kernels.provisioner import JobProvisioner, KernelEnded
@@ -45,16 +46,17 @@ if "shopfloor_lab.kernels.agent" in sys.orig_argv:
     from shopfloor_lab.kernels import order
     order.WANTED_WITHIN = 1.0
 """
-# A program that is killed while it waits for its kernel's job.
+# A program that is killed while it waits for its kernel's job, which has just begun.
 DIES_WHILE_IT_WAITS = """
-import os, signal
+import os, pathlib, signal, threading, time
 from jupyter_client.manager import KernelManager
-from shopfloor_lab.kernels import provisioner
 
-def look(path):
+def die():
+    while not list(pathlib.Path.home().glob(".local/share/shopfloor/jobs/*/start-0.json")):
+        time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGKILL)
 
-provisioner._look_for = look
+threading.Thread(target=die).start()
 KernelManager(kernel_name="ipython-job").start_kernel()
 """
 SLEEPS_IN_C = "import ctypes; ctypes.CDLL(None).sleep(60)"
@@ -292,6 +294,8 @@ async def server(home: Path, tmp_path: Path) -> AsyncIterator[JobKernels]:
         kernel_spec_manager=KernelSpecManager(), connection_dir=str(tmp_path), root_dir=str(home)
     )
     yield kernels
+    for kernel in kernels.list_kernel_ids():
+        await kernels.shutdown_kernel(kernel, now=True)
     await kernels.shutdown_all(now=True)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,8 @@ from tests.jobs.waiting import wait_until
 from .cluster_parts import Person
 from .job_kernels import IPYTHON, kernelspec, leave_offer
 from .lab_server import LabServer
+from .pages import execute, opened, printed
 
-CLASSES = {
-    "kernel_manager_class": "shopfloor_lab.kernels.managers.JobKernels",
-    "kernel_websocket_connection_class": "shopfloor_lab.kernels.connection.PatientConnection",
-}
 # An agent that begins when the file is there: as if its job had waited so long.
 WAITS_FOR = """
 import os, sys, time
@@ -38,9 +34,6 @@ class Queue:
         self.person, self._moves = person, folder / "moves"
         (folder / "first").mkdir()
         (folder / "first" / "sitecustomize.py").write_text(WAITS_FOR.format(path=str(self._moves)))
-        config = person.home / "config"
-        config.mkdir()
-        (config / "jupyter_server_config.json").write_text(json.dumps({"ServerApp": CLASSES}))
         leave_offer(person.home, person.offer)
         kernelspec(person.home / "data", "ipython-job", IPYTHON, "python", {})
         kernelspec(person.home / "data", "gone", ["/no/such/program"], "x", {})
@@ -62,10 +55,7 @@ class Queue:
         return str(kernel["id"])
 
     def open(self, kernel: str) -> websocket.WebSocket:
-        below = self.server.url.replace("http", "ws").removesuffix("shopfloor/api/")
-        url = f"{below}api/kernels/{kernel}/channels?session_id={uuid.uuid4().hex}"
-        header = [f"Authorization: token {self.server.token}"]
-        return websocket.create_connection(url, header=header, timeout=30)
+        return opened(self.server, kernel)
 
 
 @pytest.fixture
@@ -73,24 +63,6 @@ def queue(person: Person, tmp_path: Path) -> Iterator[Queue]:
     made = Queue(person, tmp_path)
     yield made
     made.server.stop()
-
-
-def execute(page: websocket.WebSocket, code: str) -> str:
-    header = {
-        "msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "session": "s", "username": "",
-        "version": "5.3", "date": "2026-01-01T00:00:00Z",
-    }  # fmt: skip
-    content = {"code": code, "silent": False, "store_history": True, "allow_stdin": False}
-    message = {"header": header, "parent_header": {}, "metadata": {}, "content": content}
-    page.send(json.dumps({**message, "channel": "shell", "buffers": []}))
-    return header["msg_id"]
-
-
-def printed(page: websocket.WebSocket, asked: str) -> str:
-    while True:
-        message = json.loads(page.recv())
-        if message["parent_header"].get("msg_id") == asked and message["msg_type"] == "stream":
-            return message["content"]["text"]
 
 
 def test_cells_that_are_queued_while_the_job_waits_are_run_when_it_begins(queue: Queue):

@@ -10,11 +10,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from jupyter_server.auth.decorator import allow_unauthenticated, authorized
+from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.base.websocket import WebSocketMixin
 from shopfloor_jobs.fields import Refused
-from tornado import web
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 from tornado.httputil import HTTPHeaders, parse_response_start_line, url_concat
 from tornado.ioloop import IOLoop
@@ -27,8 +26,10 @@ from tornado.websocket import (
     websocket_connect,
 )
 
-from .handlers import Handler, answers_errors
-from .listing import Conflict
+from shopfloor_lab.answering import for_the_person
+from shopfloor_lab.errors import Conflict
+
+from .handlers import Handler
 from .plots import BY_NAME, offered
 from .tickets import TICKET_LIFE, Tickets
 
@@ -54,16 +55,12 @@ class PlotsHandler(Handler):
         super().initialize(**parts)
         self.tickets = tickets
 
-    @web.authenticated
-    @authorized
-    @answers_errors
+    @for_the_person
     async def get(self, cluster: str) -> None:
         described = await self.clusters.one(cluster)
         self.finish({"plots": offered(bool(described["request"].get("gpus")))})
 
-    @web.authenticated
-    @authorized
-    @answers_errors
+    @for_the_person
     async def post(self, cluster: str) -> None:
         body = self.body()
         plot, theme = body.get("plot"), body.get("theme", "light")

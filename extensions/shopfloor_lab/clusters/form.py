@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,16 +17,15 @@ from shopfloor_jobs.offer import Offer, Preset
 from shopfloor_jobs.request import FIELDS
 from shopfloor_jobs.scheduler import Scheduler, scheduler_from
 
-from shopfloor_lab.hub import Hub, NoHub
+from shopfloor_lab.hub import Hub
+from shopfloor_lab.outlooks import Outlooks
 
-from .connection import Most, check_workers
+from .connection import check_workers
 from .first import job_of, together
 from .listing import Clusters
 from .planning import LEAST_MEMORY, most_workers, worker_request
 from .presets import Presets
 
-OUTLOOK_WITHIN = 8.0  # seconds; the hub itself waits some for its scheduler
-KEPT = 50  # outlooks, for when there is no newer one
 HIDDEN = ("nodes", "environment")  # a worker has one node, and the software is that of a kernel
 ADDRESS = "tls://ADDRESS-OF-THE-CLUSTER"
 
@@ -40,7 +37,7 @@ class Form:
         self.clusters, self.hub = clusters, hub
         self.kernels = clusters.planner.kernels
         self.presets = Presets(clusters.home, clusters.offer)
-        self._outlooks: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
+        self._outlooks = Outlooks(hub)
 
     async def open(self) -> dict[str, Any]:
         """What the form is drawn from: ``offer`` as workers may use it, ``kernels``, and own ``presets``."""
@@ -51,11 +48,10 @@ class Form:
         }
 
     async def outlook(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """When a cluster's first worker would start and what all of them cost, as the hub says (see its outlook.py).
+        """When a cluster's first worker would start and what all of them cost.
 
-        ``start`` has ``ago`` for ``asked``, in seconds, which needs no clock of the browser's; ``cap`` is the sentence
-        on what lets no more workers run at once than a cluster may have, or None. Where the hub does
-        not say, the answer is what it said last, of the kind *unknown*. Raises Refused or NoOffer.
+        ``cap`` is the sentence on what lets no more workers run at once than a cluster may have, or None. Raises
+        Refused or NoOffer.
         """
         unknown = set(body) - {"workers", "request"}
         if unknown:
@@ -65,19 +61,8 @@ class Form:
         request = worker_request(offer, {} if asked is None else asked)
         most = most_workers(offer, request)
         count = max(1, check_workers(body.get("workers", 1), most))
-        question = {"user_options": request.to_json(), "count": count}
-        key = (request, count)
-        try:
-            answer = await self.hub.post("outlook", question, OUTLOOK_WITHIN)
-        except NoHub as error:
-            known = self._outlooks.get(key, NOTHING)
-            start = {**known["start"], "kind": "unknown", "why": str(error)}
-            return _told({**known, "start": start}, most)
-        self._outlooks[key] = answer
-        self._outlooks.move_to_end(key)
-        while len(self._outlooks) > KEPT:
-            self._outlooks.popitem(last=False)
-        return _told(answer, most)
+        answer = await self._outlooks.of(request, count)
+        return {**answer, "cap": f"{most.why}." if most.why else None}
 
     async def script(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The jobs that a start with this body would submit: the controller's, and that of one worker.
@@ -100,19 +85,6 @@ class Form:
                 {"what": "cluster", **_shown(scheduler_from(config), made.job)},
             ],
         }
-
-
-NOTHING: dict[str, Any] = {
-    "hardware": "",
-    "cost": "",
-    "rate": "",
-    "too_dear": False,
-    "start": {"kind": "unknown", "at": None, "asked": None, "why": ""},
-    "free": False,
-    "room": None,
-    "rooms": {},
-    "instead": [],
-}
 
 
 def for_workers(offer: Offer) -> dict[str, Any]:
@@ -155,10 +127,3 @@ def _lines(command: Any) -> str:
             lines.append(word)
         after_option = option and "=" not in word
     return " \\\n  ".join(lines)
-
-
-def _told(answer: Mapping[str, Any], most: Most) -> dict[str, Any]:
-    start = dict(answer["start"])
-    asked = start.pop("asked", None)
-    start["ago"] = None if asked is None else time.time() - asked
-    return {**answer, "start": start, "cap": f"{most.why}." if most.why else None}

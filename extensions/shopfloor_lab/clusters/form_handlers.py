@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from jupyter_server.auth.decorator import authorized
 from shopfloor_jobs.fields import Refused
-from tornado import web
+
+from shopfloor_lab.answering import for_the_person
 
 from .form import Form
-from .handlers import Handler, answers_errors
+from .handlers import Handler
 
 
 class FormHandler(Handler):
@@ -20,17 +20,13 @@ class FormHandler(Handler):
 class OpenHandler(FormHandler):
     """Everything that the form is drawn from."""
 
-    @web.authenticated
-    @authorized
-    @answers_errors
+    @for_the_person
     async def get(self) -> None:
         self.finish(await self.form.open())
 
 
 class KernelsHandler(FormHandler):
-    @web.authenticated
-    @authorized
-    @answers_errors
+    @for_the_person
     async def get(self) -> None:
         self.finish({"kernels": await self.form.kernels.to_json()})
 
@@ -38,9 +34,7 @@ class KernelsHandler(FormHandler):
 class KernelHandler(FormHandler):
     """The versions of a kernel, held against those of the notebook's kernel that ``notebook`` names."""
 
-    @web.authenticated
-    @authorized
-    @answers_errors
+    @for_the_person
     async def get(self, kernel: str) -> None:
         notebook = self.get_query_argument("notebook", None)
         self.finish((await self.form.kernels.check(kernel, notebook)).to_json())
@@ -49,9 +43,7 @@ class KernelHandler(FormHandler):
 class OutlookHandler(FormHandler):
     """A POST, for each may be a question to the scheduler."""
 
-    @web.authenticated
-    @authorized
-    @answers_errors
+    @for_the_person
     async def post(self) -> None:
         self.finish(await self.form.outlook(self.body()))
 
@@ -59,17 +51,13 @@ class OutlookHandler(FormHandler):
 class ScriptHandler(FormHandler):
     """The jobs that a start with this body would submit."""
 
-    @web.authenticated
-    @authorized
-    @answers_errors
+    @for_the_person
     async def post(self) -> None:
         self.finish(await self.form.script(self.body()))
 
 
 class PresetHandler(FormHandler):
-    @web.authenticated
-    @authorized
-    @answers_errors
+    @for_the_person
     async def put(self, name: str) -> None:
         body = self.body()
         if set(body) != {"request"}:
@@ -79,9 +67,7 @@ class PresetHandler(FormHandler):
         except OSError as error:
             self.fail(503, f"Your presets cannot be written: {error.strerror}")
 
-    @web.authenticated
-    @authorized
-    @answers_errors
+    @for_the_person
     async def delete(self, name: str) -> None:
         try:
             await self.form.presets.delete(name)

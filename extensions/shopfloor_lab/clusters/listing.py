@@ -22,7 +22,9 @@ from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused, Unreachable
 
+from shopfloor_lab.errors import Conflict, NoAnswer
 from shopfloor_lab.hub import Hub
+from shopfloor_lab.jobs import Jobs
 
 from . import first, state
 from .access import Access
@@ -43,7 +45,7 @@ from .connection import (
 from .kernels import Kernels
 from .news import News
 from .planning import Planner, Prepared, most_workers
-from .remote import NoAnswer, Remote
+from .remote import Remote
 from .sights import Sights
 from .sweeping import Sweeper
 from .words import ended_line
@@ -57,10 +59,6 @@ ORDERED_WITHIN = (
 PAGES_OPEN = 15.0  # seconds that a cluster may take to open its plots: its node may be busy
 
 
-class Conflict(Exception):
-    """What is asked does not go with the state that the cluster is in."""
-
-
 class Clusters:
     """The clusters under one home. ``offer`` fetches what the person may ask for; ``news`` tells what changes."""
 
@@ -71,6 +69,7 @@ class Clusters:
         environment: Mapping[str, str],
         hub: Hub | None = None,
         kernels: Kernels | None = None,
+        jobs: Jobs | None = None,
     ):
         self.home, self.offer = home, offer
         self.hub = Hub({}) if hub is None else hub
@@ -80,7 +79,9 @@ class Clusters:
         self.news = News(self.list, home)
         self._remote = Remote()
         self._access = Access(self.hub)
-        self._sights = Sights(home, offer, self.hub, environment.get("SHOPFLOOR_TAG", ""))
+        self._sights = Sights(
+            home, offer, jobs or Jobs(self.hub), environment.get("SHOPFLOOR_TAG", "")
+        )
         self._sweeper = Sweeper(offer, self._sights, self._access)
         self._last: dict[str, str] = {}
         self._no_room: dict[str, str] = {}

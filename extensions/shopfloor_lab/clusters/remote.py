@@ -6,13 +6,11 @@ import asyncio
 import importlib
 from typing import Any
 
+from shopfloor_lab.errors import NoAnswer
+
 from .connection import Connection
 
 TIMEOUT = 2.0  # seconds
-
-
-class NoAnswer(Exception):
-    """A controller did not answer: it may have ended, or be busy."""
 
 
 class Remote:

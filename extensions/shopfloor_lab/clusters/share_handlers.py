@@ -8,9 +8,10 @@ from typing import Any
 from jupyter_server.auth.decorator import authorized
 from tornado import web
 
+from shopfloor_lab.answering import Method, answers_errors
 from shopfloor_lab.hub import HubRefused, NoHub
 
-from .handlers import Handler, Method, answers_errors
+from .handlers import Handler
 from .sharing import Sharing
 
 

@@ -23,11 +23,12 @@ from shopfloor_jobs.scheduler import SubmitRefused
 from shopfloor_jobs.shared_view import MOST_SAMPLES, clean
 from shopfloor_jobs.within import set_within
 
+from shopfloor_lab.errors import Conflict
 from shopfloor_lab.hub import Hub, HubRefused, NoHub
 from shopfloor_lab.offer import NoOffer
 
 from .connection import SHARE, Share, cluster_directories
-from .listing import Clusters, Conflict
+from .listing import Clusters
 from .state import shared_with
 
 WATCHED, UNWATCHED = (

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from shopfloor_jobs.offer import Offer
-from shopfloor_jobs.scheduler import Scheduler, SchedulerError, scheduler_from
+from shopfloor_jobs.scheduler import Scheduler, SchedulerError
 from shopfloor_jobs.view import View
 
-from shopfloor_lab.hub import Hub
-from shopfloor_lab.jobs import HubJobs
+from shopfloor_lab.jobs import Jobs
 from shopfloor_lab.offer import NoOffer
 
 from .beside import beside_lab
@@ -25,13 +23,11 @@ class Sights:
     """The views of one person's Lab server, whose job has the tag ``lab`` (none: it is no job)."""
 
     def __init__(
-        self, home: Path, offer: Callable[[], Awaitable[Offer]], hub: Hub, lab: str
+        self, home: Path, offer: Callable[[], Awaitable[Offer]], jobs: Jobs, lab: str
     ) -> None:
-        self._offer, self._hub, self._lab = offer, hub, lab
+        self._offer, self._jobs, self._lab = offer, jobs, lab
         self._beside_lab = beside_lab(home)
         self._beside = View(self._beside_lab)
-        # The settings of the scheduler, itself, and what the hub saw of it.
-        self._seen: tuple[Mapping[str, Any], Scheduler, View] | None = None
 
     async def of(self, files: Files, last: str | None, max_age: float) -> Sight:
         """What is known of a cluster's own job, in ``max_age`` seconds at most; not knowing is an answer.
@@ -54,7 +50,7 @@ class Sights:
 
     def schedulers(self, offer: Offer, plan: Plan) -> tuple[Scheduler, Scheduler]:
         """Of the cluster's own job, and of its workers'; asked themselves, for what somebody wants done."""
-        workers = self._of(offer)[0]
+        workers, _ = self._jobs.of(offer)
         return (self._beside_lab if plan.beside_lab else workers), workers
 
     def is_elsewhere(self, plan: Plan) -> bool:
@@ -67,10 +63,4 @@ class Sights:
 
     def _hubs(self, offer: Offer) -> View:
         """What the hub saw: enough for a list that many look at, and no burden for the scheduler."""
-        return self._of(offer)[1]
-
-    def _of(self, offer: Offer) -> tuple[Scheduler, View]:
-        if self._seen is None or self._seen[0] != offer.scheduler:
-            scheduler = scheduler_from(offer.scheduler)
-            self._seen = (offer.scheduler, scheduler, View(HubJobs(self._hub, scheduler)))
-        return self._seen[1:]
+        return self._jobs.of(offer)[1]

@@ -136,7 +136,8 @@ class Agent:
             self._send(who, {})
 
     def _send(self, who: bytes, answer: dict[str, Any]) -> None:
-        text = json.dumps({**answer, "kernel": self._kernel.report()}).encode()
+        kernel = {**self._kernel.report(), "ending": self._ending}
+        text = json.dumps({**answer, "kernel": kernel}).encode()
         # To one that is gone, libzmq drops it.
         self._orders.send_multipart([who, text], zmq.NOBLOCK)
 

@@ -10,20 +10,20 @@ import asyncio
 import itertools
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import zmq
 
+from shopfloor_lab.errors import NoAnswer
+
 from .order import Arrival, Launch, Order
 
 WITHIN = 5.0  # seconds for an answer
+RUNS_WITHIN = 20.0  # seconds for one with megabytes of output
 QUIET = 5.0  # seconds of silence after which it is asked whether it is still there
 PAUSE = 0.005  # seconds between looks while one is awaited
-
-
-class NoAnswer(Exception):
-    """The agent did not answer in time, or did not do it; the text is why."""
 
 
 class NotDone(NoAnswer):
@@ -32,17 +32,25 @@ class NotDone(NoAnswer):
 
 @dataclass(frozen=True)
 class Told:
-    """What the agent said last of its kernel; ``code`` is as :class:`~.process.Kernel` reports it."""
+    """What the agent said last of its kernel; ``code`` is as :class:`~.process.Kernel` reports it.
+
+    ``ending`` says that the agent ends, and the job with it: no kernel is started there any more.
+    """
 
     starts: int = 0
     lives: bool = False
     code: int | None = None
     trouble: str = ""
     pid: int | None = None
+    ending: bool = False
 
 
 class Link:
-    """A connection to the agent that arrived there; ``kernel`` is what is known of the kernel."""
+    """A connection to the agent that arrived there.
+
+    ``kernel`` is what it said last of the kernel, ``job`` of its job: use, time left and idle rule; empty for an agent
+    of a version that says nothing of it.
+    """
 
     def __init__(self, order: Order, arrival: Arrival):
         self._numbers = itertools.count(1)
@@ -54,25 +62,39 @@ class Link:
         host = f"[{arrival.host}]" if ":" in arrival.host else arrival.host
         self._socket.connect(f"tcp://{host}:{arrival.orders}")
         self.kernel = Told()
+        self.job: Mapping[str, Any] = {}
         self._heard = time.monotonic()
         self._asked: float | None = None
         self._asked_last = self._heard
 
     async def start(self, launch: Launch) -> Told:
         """Start a kernel where none lives. Raises NoAnswer."""
-        return await self._order({"do": "start", "launch": asdict(launch)})
+        await self._order({"do": "start", "launch": asdict(launch)})
+        return self.kernel
 
     async def signal(self, number: int) -> Told:
         """Signal the kernel and its process group. Raises NoAnswer."""
-        return await self._order({"do": "signal", "number": number})
+        await self._order({"do": "signal", "number": number})
+        return self.kernel
 
     async def report(self, within: float = WITHIN) -> Told:
         """How the kernel is. Raises NoAnswer."""
-        return await self._order({"do": "report"}, within)
+        await self._order({"do": "report"}, within)
+        return self.kernel
 
     async def end(self) -> Told:
         """End the kernel, and the job with it. Raises NoAnswer."""
-        return await self._order({"do": "end"})
+        await self._order({"do": "end"})
+        return self.kernel
+
+    async def keep(self) -> None:
+        """Say that the person wants the kernel, though it computes nothing. Raises NoAnswer."""
+        await self._order({"do": "keep"})
+
+    async def runs(self) -> list[dict[str, Any]]:
+        """What was printed by the last run of each cell. Raises NoAnswer."""
+        answer = await self._order({"do": "runs"}, RUNS_WITHIN)
+        return list(answer.get("runs", ()))
 
     def look(self) -> Told:
         """What the agent said until now; it speaks unasked when the kernel ends."""
@@ -93,7 +115,7 @@ class Link:
     def close(self) -> None:
         self._socket.close()
 
-    async def _order(self, asked: dict[str, Any], within: float = WITHIN) -> Told:
+    async def _order(self, asked: dict[str, Any], within: float = WITHIN) -> dict[str, Any]:
         number = self._send(asked)
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
@@ -102,7 +124,7 @@ class Link:
                 if answer.get("id") == number:
                     if "error" in answer:
                         raise NotDone(str(answer["error"]))
-                    return self.kernel
+                    return answer
             await asyncio.sleep(PAUSE)
         raise NoAnswer(f"the kernel's node did not answer within {within:.0f} s")
 
@@ -122,3 +144,4 @@ class Link:
         # The agent may be of another version: it lives on while Lab is brought up to date.
         told = answer["kernel"]
         self.kernel = Told(**{one.name: told[one.name] for one in fields(Told) if one.name in told})
+        self.job = answer.get("job") or self.job

@@ -1,27 +1,61 @@
-"""The Lab server's kernels: one that is a job may wait in a queue for hours, while nobody waits for it here."""
+"""The Lab server's kernels: one that is a job may wait in a queue for hours, while nobody waits for it here.
+
+It outlives the server: adopting.py finds it again, sessions.py the documents that it belongs to.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Mapping
 from typing import Any
 
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from traitlets import default
 
-from .provisioner import JobProvisioner
+from . import adopting
+from .board import Board
+from .job import KernelJob
+from .kernel import JobKernel
+from .lab import Lab
+from .provisioner import NAMED, JobProvisioner
 
 
 class JobKernels(AsyncMappingKernelManager):
     """A kernel that is a job is there as soon as it is asked for; others as ever, when they run."""
 
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.lab = Lab()
+        self.board = Board()
+        self._adopting: asyncio.Task[None] | None = None
+
     @default("use_pending_kernels")
     def _waits_for_none(self) -> bool:
         return True
 
-    async def _async_start_kernel(self, **given: Any) -> str:  # type: ignore[override]
+    @default("kernel_manager_class")
+    def _own_kernels(self) -> str:
+        return f"{JobKernel.__module__}.{JobKernel.__qualname__}"
+
+    def pre_start_kernel(self, kernel_name: str | None, kwargs: Any) -> tuple[Any, str, str]:
+        chosen, taken = kwargs.pop("chosen", None), kwargs.pop("taken", None)
+        kernel, name, kernel_id = super().pre_start_kernel(kernel_name, kwargs)
+        kernel.chosen, kernel.taken = chosen, taken
+        kernel.asked = taken.kept.asked if taken else time.time()
+        return kernel, name, kernel_id
+
+    async def _async_start_kernel(  # type: ignore[override]
+        self, *, chosen: Mapping[str, Any] | None = None, **given: Any
+    ) -> str:
+        """As Jupyter's own; ``chosen`` makes the kernel a job with this request."""
+        if chosen is not None:
+            given["chosen"] = chosen
         kernel_id = await super()._async_start_kernel(**given)
         kernel = self._kernels[kernel_id]
         if starting := self._pending_kernels.get(kernel_id):
-            if _is_a_job(kernel):
+            if kernel.is_a_job:
+                self.board.add(kernel_id, kernel, starting)
                 return kernel_id
             await starting
             await self._pending_kernel_tasks.pop(kernel_id)
@@ -36,24 +70,74 @@ class JobKernels(AsyncMappingKernelManager):
         self, kernel_id: str, now: bool = False, restart: bool = False
     ) -> None:
         kernel = self._kernels.get(kernel_id)
-        if kernel and isinstance(kernel.provisioner, JobProvisioner) and not kernel.ready.done():
-            kernel.provisioner.give_up()
-            # Before the base class cancels what waits for it: that takes the future along, which the start then sets.
-            await self._pending_kernels[kernel_id]
+        provisioner = kernel.provisioner if kernel else None
+        if isinstance(provisioner, JobProvisioner):
+            if not kernel.ready.done():
+                provisioner.give_up()
+                # Before the base class cancels what waits for it: that takes the future along, which the start sets.
+                await self._pending_kernels[kernel_id]
+            elif not restart and not kernel.ready.exception():
+                await self.board.ends(kernel_id)
         await super()._async_shutdown_kernel(kernel_id, now=now, restart=restart)
         if kernel_id not in self._kernels:
             self._forget(kernel_id)
 
     shutdown_kernel = _async_shutdown_kernel
 
+    async def _async_shutdown_all(self, now: bool = False) -> None:
+        """End the kernels here; those that are jobs run on, for the next server to find."""
+        self.board.close()
+        for kernel_id, kernel in list(self._kernels.items()):
+            if isinstance(kernel.provisioner, JobProvisioner):
+                await self._let_go(kernel_id, kernel)
+        await super()._async_shutdown_all(now)
+
+    shutdown_all = _async_shutdown_all
+
+    async def _let_go(self, kernel_id: str, kernel: JobKernel) -> None:
+        kernel.provisioner.let_go()
+        kernel.stop_restarter()
+        self.stop_watching_activity(kernel_id)
+        self.stop_buffering(kernel_id)
+        if waiting := self._pending_kernel_tasks.pop(kernel_id, None):
+            waiting.cancel()
+        if starting := self._pending_kernels.get(kernel_id):
+            starting.cancel()
+            await asyncio.wait({starting})
+        await kernel.cleanup_resources()
+        self._forget(kernel_id)
+
+    async def adopt(self) -> None:
+        """Have the kernels again that earlier servers of this person's asked for; done once."""
+        if self._adopting is None:
+            self._adopting = asyncio.create_task(self._adopt())
+        await asyncio.shield(self._adopting)
+
+    async def _adopt(self) -> None:
+        for job in await adopting.find(self.lab):
+            if await job.is_over():
+                self.board.add_ended(job)
+            elif await adopting.is_free(self.lab, job):
+                await self._take(job)
+
+    async def _take(self, job: KernelJob) -> None:
+        kept, launch = job.kept, job.order.launch
+        named = {name: launch.env[name] for name in NAMED if name in launch.env}
+        await self._async_start_kernel(
+            kernel_id=kept.kernel_id,
+            kernel_name=kept.name,
+            cwd=launch.cwd or None,
+            env={**self.lab.environment, **named},
+            chosen=kept.chosen,
+            taken=job,
+        )
+
+    def _handle_kernel_died(self, kernel_id: str) -> None:
+        self.board.ended(kernel_id)
+        super()._handle_kernel_died(kernel_id)
+
     def _forget(self, kernel_id: str) -> None:
         """The base classes leave traces of one whose start failed, and stumble over them when they end all."""
         self.remove_kernel(kernel_id)
         self._pending_kernels.pop(kernel_id, None)
         self._kernel_connections.pop(kernel_id, None)
-
-
-def _is_a_job(kernel: Any) -> bool:
-    spec = kernel.kernel_spec
-    chosen = (spec.metadata if spec else {}).get("kernel_provisioner") or {}
-    return chosen.get("provisioner_name") == "shopfloor"

@@ -1,0 +1,266 @@
+"""The list of a Lab server's kernels that are jobs, those included that ended: made anew as things change, and told.
+
+It looks every second while a kernel waits or starts, and seldom otherwise; managers.py says which kernels there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from shopfloor_jobs import directory
+from shopfloor_jobs.within import set_within
+
+from shopfloor_lab.errors import Conflict
+
+from .job import KernelJob
+from .kept import Session, forget
+from .kernel import JobKernel
+from .link import Link
+from .provisioner import SILENT, JobProvisioner
+from .rows import Facts, row
+
+WAITS, RUNS = 1.0, 3.0  # seconds between looks
+MOVED = 30.0  # seconds for which the end that the scheduler has for a running job is believed
+LOG_LINES = 20
+Row = dict[str, Any]
+
+log = logging.getLogger("shopfloor.kernels")
+
+
+class Entry:
+    """One kernel. ``kernel`` is None once Jupyter has it no more; ``job`` until its offer was had."""
+
+    def __init__(self, kernel_id: str, name: str, label: str, chosen: Any, asked: float):
+        self.id, self.name, self.label, self.chosen, self.asked = (
+            kernel_id, name, label, chosen, asked,
+        )  # fmt: skip
+        self.kernel: JobKernel | None = None
+        self.session: Session | None = None
+        self.cause = self.log = ""
+        self.start: dict[str, Any] = {}
+        self.last_told: dict[str, Any] = {}
+        self._job: KernelJob | None = None
+
+    @property
+    def job(self) -> KernelJob | None:
+        if self.kernel and self.kernel.job:
+            self._job = self.kernel.job
+        return self._job
+
+    @job.setter
+    def job(self, job: KernelJob) -> None:
+        self._job = job
+
+    @property
+    def link(self) -> Link | None:
+        """The connection to its agent, once there is one."""
+        provisioner = self.kernel.provisioner if self.kernel else None
+        return provisioner.link if isinstance(provisioner, JobProvisioner) else None
+
+    def facts(self) -> Facts:
+        """What is known now; asks nobody."""
+        job, link = self.job, self.link
+        if link:
+            link.look()
+            self.last_told = dict(link.job)
+        return Facts(
+            id=self.id,
+            name=self.name,
+            label=self.label,
+            chosen=self.chosen,
+            asked=self.asked,
+            tag=job.job.tag if job else "",
+            path=self.session.path if self.session else None,
+            request=job.job.request if job else None,
+            seen=job.seen if job else None,
+            told=self.last_told if link or self.cause else None,
+            silence=link.silence() if link and not self.cause else 0,
+            cause=self.cause,
+            trouble=job.trouble if job else "",
+            log=self.log,
+            start=self.start,
+        )
+
+
+class Board:
+    """``emit`` takes all rows, whenever one of them is another than before."""
+
+    def __init__(self) -> None:
+        self.emit: Callable[[list[Row]], Any] = lambda rows: None
+        self._entries: dict[str, Entry] = {}
+        self._shown: list[Row] = []
+        self._stirred = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Future[Any]] = set()
+
+    # What managers.py and sessions.py say
+
+    def add(self, kernel_id: str, kernel: JobKernel, starting: asyncio.Future[Any]) -> None:
+        """A kernel was asked for, or is had again; ``starting`` is done when it runs or cannot be had."""
+        spec = kernel.kernel_spec
+        label = spec.display_name if spec else kernel.kernel_name
+        asked = spec.metadata["kernel_provisioner"].get("config", {}).get("request", {})
+        entry = Entry(kernel_id, kernel.kernel_name, label, dict(asked), kernel.asked)
+        entry.kernel = kernel
+        entry.session = kernel.taken.kept.session if kernel.taken else None
+        self._entries[entry.id] = entry
+        starting.add_done_callback(lambda _: self._soon(self._began(entry)))
+        self._begin()
+
+    def add_ended(self, job: KernelJob) -> None:
+        """A kernel of an earlier server, whose job is over."""
+        kept = job.kept
+        entry = Entry(kept.kernel_id, kept.name, job.job.title, dict(kept.chosen), kept.asked)
+        entry.job, entry.session, entry.cause = job, kept.session, job.cause
+        self._entries[entry.id] = entry
+        self._soon(self._bury(entry))
+        self._begin()
+
+    async def ends(self, kernel_id: str) -> None:
+        """The person has ended a kernel that ran: nothing is left to say of it."""
+        if entry := self._entries.pop(kernel_id, None):
+            await self._forget(entry)
+            self.stir()
+
+    def ended(self, kernel_id: str) -> None:
+        """A kernel's job is over, and Jupyter has it no more."""
+        if entry := self._entries.get(kernel_id):
+            entry.cause = (entry.job.cause if entry.job else "") or "It ended."
+            self._soon(self._bury(entry))
+
+    def note_session(self, kernel_id: str, session: Session | None) -> None:
+        """Which document the kernel belongs to, now."""
+        if entry := self._entries.get(kernel_id):
+            entry.session = session
+            self.stir()
+
+    def close(self) -> None:
+        """The server ends."""
+        if self._looking:
+            self._looking.cancel()
+        for task in self._tasks:
+            task.cancel()
+
+    # What handlers.py asks
+
+    def rows(self) -> list[Row]:
+        """All kernels, the newest first."""
+        now = time.time()
+        entries = sorted(self._entries.values(), key=lambda one: -one.asked)
+        return [row(entry.facts(), now, SILENT) for entry in entries]
+
+    def row(self, kernel_id: str) -> Row:
+        """Raises LookupError."""
+        return row(self.entry(kernel_id).facts(), time.time(), SILENT)
+
+    def entry(self, kernel_id: str) -> Entry:
+        """Raises LookupError where there is no such kernel, or it is no job."""
+        if kernel_id not in self._entries:
+            raise LookupError("There is no such kernel with a job of its own (any more).")
+        return self._entries[kernel_id]
+
+    async def keep(self, kernel_id: str) -> None:
+        """The person wants it, though it computes nothing. Raises LookupError, Conflict or NoAnswer."""
+        await self._link(kernel_id).keep()
+        self.stir()
+
+    async def runs(self, kernel_id: str) -> list[dict[str, Any]]:
+        """What the last run of each cell printed. Raises LookupError, Conflict or NoAnswer."""
+        return await self._link(kernel_id).runs()
+
+    def _link(self, kernel_id: str) -> Link:
+        entry = self.entry(kernel_id)
+        if entry.link is None:
+            raise Conflict("Its job has ended." if entry.cause else "It has not started yet.")
+        return entry.link
+
+    async def remove(self, kernel_id: str) -> None:
+        """Take one that has ended off the list. Raises LookupError."""
+        entry = self.entry(kernel_id)
+        del self._entries[kernel_id]
+        await self._forget(entry)
+        self.stir()
+
+    def sessions(self) -> dict[str, Session]:
+        """The documents of the living kernels, by kernel."""
+        return {
+            one.id: one.session
+            for one in self._entries.values()
+            if one.session and not one.cause and one.kernel
+        }
+
+    def stir(self) -> None:
+        """Look at once."""
+        self._stirred.set()
+
+    # Looking
+
+    def _begin(self) -> None:
+        self.stir()
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        while self._entries or self._shown:
+            self._stirred.clear()
+            await self._look()
+            waits = any(one.link is None for one in self._living())
+            await set_within(self._stirred, WAITS if waits else RUNS)
+
+    async def _look(self) -> None:
+        for entry in self._living():
+            job = entry.job
+            if job is None:
+                continue
+            if job.kept and job.kept.session != entry.session:
+                await job.keep(replace(job.kept, session=entry.session))
+            if entry.link:
+                await job.refresh(MOVED)
+        rows = self.rows()
+        if rows != self._shown:
+            self._shown = rows
+            self.emit(rows)
+
+    def _living(self) -> list[Entry]:
+        return [one for one in self._entries.values() if not one.cause]
+
+    async def _began(self, entry: Entry) -> None:
+        kernel = entry.kernel
+        ready = kernel.ready if kernel else None
+        if ready is not None and ready.done() and not ready.cancelled() and ready.exception():
+            error = ready.exception()
+            entry.cause = str(error) or type(error).__name__
+            # What Jupyter itself says of it must be true as well.
+            kernel.execution_state, kernel.reason = "dead", entry.cause
+            await self._bury(entry)
+        self.stir()
+
+    async def _bury(self, entry: Entry) -> None:
+        """Read what a kernel's job left, and remove its keys."""
+        if entry.job:
+            with suppress(OSError):
+                entry.log = await asyncio.to_thread(directory.tail, entry.job.path, LOG_LINES)
+                entry.start = await asyncio.to_thread(directory.start_record, entry.job.path) or {}
+            await entry.job.discard()
+        if entry.link:
+            entry.link.close()
+        entry.kernel = None
+        self.stir()
+
+    async def _forget(self, entry: Entry) -> None:
+        if entry.job:
+            try:
+                await asyncio.to_thread(forget, entry.job.path)
+            except OSError as error:
+                log.warning("Kernel %s may be found again: %s", entry.id, error)
+
+    def _soon(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,197 @@
+"""The job of one kernel: asked for, waited for, seen to end, found again; provisioner.py runs the kernel in it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from shopfloor_jobs import directory
+from shopfloor_jobs.fields import Refused
+from shopfloor_jobs.job import Job, Seen
+from shopfloor_jobs.scheduler import Scheduler, SchedulerError, SubmitRefused, Unreachable
+from shopfloor_jobs.view import View
+from shopfloor_jobs.within import set_within
+
+from .kept import Kept
+from .lab import Lab
+from .order import ORDER, Arrival, Order
+
+ARRIVES = (0.02, 0.5)  # seconds between looks for the agent, the first and the longest
+# Seconds between questions whether a job that is waited for still lives: at first, and after a minute.
+ASKED, SELDOM = 1.0, 6.0
+LOOKED = 5.0  # seconds for which one look at the jobs serves
+RECORD_WITHIN = 10.0  # seconds in which a job's runner notes its end, when the scheduler knows it
+CANCELLED, ENDED = "You cancelled it.", "It ended."
+STOPPED = "was stopped"  # the runner's word, who cannot know by whom
+
+log = logging.getLogger("shopfloor.kernels")
+
+
+class KernelEnded(RuntimeError):
+    """The kernel's job is over; the text is why."""
+
+
+class KernelJob:
+    """``kept`` is None for a kernel that nobody is to find again: its program has no server."""
+
+    def __init__(
+        self, lab: Lab, job: Job, order: Order, ways: tuple[Scheduler, View], kept: Kept | None
+    ):
+        self.job, self.order, self.kept = job, order, kept
+        self.path = directory.directory_of(lab.home, job.tag)
+        self.cause = ""  # why it is over, in words
+        self._lab = lab
+        self._scheduler, self._view = ways
+        self._given_up = asyncio.Event()
+        self._over_since: float | None = None
+
+    @property
+    def seen(self) -> Seen | None:
+        """What the last look at all jobs showed of it, however old."""
+        return self._view.last_known(self.job.owner, self.job.tag)
+
+    @property
+    def trouble(self) -> str:
+        """Why nobody can say what becomes of it now; empty where that is known."""
+        return self._view.trouble
+
+    async def submit(self) -> None:
+        """Raises SchedulerError; where it is cancelled, the submission has happened or not when this returns."""
+        submitting = asyncio.ensure_future(self._submit())
+        try:
+            await asyncio.shield(submitting)
+        except asyncio.CancelledError:
+            # It goes on in its thread, so that only afterwards there is something to cancel.
+            await asyncio.wait({submitting})
+            raise
+
+    async def _submit(self) -> None:
+        try:
+            await asyncio.to_thread(self._keep_first)
+        except OSError as error:
+            raise SubmitRefused(directory.home_words(error, self._lab.home)) from error
+        try:
+            await self._scheduler.submit(self.job)
+        except Unreachable:
+            raise  # it may have been submitted all the same
+        except SchedulerError:
+            await asyncio.to_thread(shutil.rmtree, self.path, True)
+            raise
+
+    def _keep_first(self) -> None:
+        if self.kept:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.kept.write(self.path)
+
+    async def keep(self, kept: Kept) -> None:
+        """Write down what has changed of it; a home that is full or away keeps nothing, and says so in the log."""
+        self.kept = kept
+        try:
+            await asyncio.to_thread(kept.write, self.path)
+        except OSError as error:
+            log.warning("Kernel %s will not be found again: %s", kept.kernel_id, error)
+
+    def give_up(self) -> None:
+        """Whoever waits for it waits no longer."""
+        self._given_up.set()
+
+    async def arrived(self) -> Arrival:
+        """Where the agent listens, once it does. Raises KernelEnded."""
+        pause, longest = ARRIVES
+        began = asked_at = time.monotonic()
+        while True:
+            arrival = await asyncio.to_thread(_look_for, self.path)
+            if arrival is not None:
+                return arrival
+            now = time.monotonic()
+            if now - asked_at > min(SELDOM, max(ASKED, (now - began) / 10)):
+                if await self.is_over(ASKED):
+                    raise KernelEnded(self.cause or ENDED)
+                asked_at = time.monotonic()
+            if await set_within(self._given_up, pause):
+                self.cause = CANCELLED
+                raise KernelEnded(CANCELLED)
+            pause = min(longest, pause * 1.2)
+
+    async def is_over(self, max_age: float = LOOKED) -> bool:
+        """Whether it has ended for certain; then ``cause`` says why. Unknown is not dead."""
+        if self.cause:
+            return True
+        record = await asyncio.to_thread(self._record)
+        if record is None:
+            if not await self._view.is_gone(self.job.owner, self.job.tag, max_age):
+                return False
+            # Its runner knows best, and may still be about to write it down.
+            self._over_since = self._over_since or time.monotonic()
+            ran = self.seen is not None and self.seen.started is not None
+            waited = time.monotonic() - self._over_since
+            if ran and not (self.seen and self.seen.cause) and waited < RECORD_WITHIN:
+                return False
+            record = await asyncio.to_thread(self._record)
+        elif record.get("cause") == STOPPED:
+            await self.refresh(ASKED)
+        self.cause = cause_of(record or {}, self.seen)
+        return True
+
+    def _record(self) -> dict[str, Any] | None:
+        with contextlib.suppress(OSError):  # the home is away for a moment: not known now
+            return directory.exit_record(self.path)
+        return None
+
+    async def refresh(self, max_age: float) -> None:
+        """Have what ``seen`` says looked up, where that is older; not knowing changes nothing."""
+        with contextlib.suppress(Unreachable):
+            await self._view.job(self.job.owner, self.job.tag, max_age)
+
+    async def cancel(self) -> None:
+        """End it through the scheduler. Raises SchedulerError."""
+        seen = await self._scheduler.look()
+        job = self.job
+        ids = [
+            one.id for one in seen if one.alive and one.tag == job.tag and one.owner == job.owner
+        ]
+        if ids:
+            await self._scheduler.cancel(job.owner, ids)
+
+    async def discard(self) -> None:
+        """Remove its keys, and end the watch over it."""
+        self._view.forget(self.job.owner, self.job.tag)
+        # One that was told to end keeps them, for it might have been told to start again.
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(directory.discard, self.path)
+
+
+def cause_of(record: Mapping[str, Any], seen: Seen | None) -> str:
+    """Why a job is over: its runner knows best, but for who stopped it."""
+    told, by_scheduler = str(record.get("cause") or ""), seen.cause if seen else ""
+    return by_scheduler or told or ENDED if told in ("", STOPPED) else told
+
+
+def read_again(lab: Lab, ways: tuple[Scheduler, View], path: Path) -> KernelJob | None:
+    """The job with this directory, as an earlier Lab server left it; None where it cannot be had again.
+
+    Raises OSError.
+    """
+    kept, record = Kept.read(path), directory.read_json(path / "request.json")
+    if kept is None or record is None:
+        return None
+    try:
+        job = Job.from_json(record)
+        order = Order.read(path / directory.PRIVATE / ORDER)
+    except (FileNotFoundError, KeyError, TypeError, ValueError, Refused):
+        return None
+    return KernelJob(lab, job, order, ways, kept)
+
+
+def _look_for(path: Path) -> Arrival | None:
+    # On NFS a file that was not there is not seen for half a minute, unless its directory is opened.
+    with contextlib.suppress(FileNotFoundError), os.scandir(path):
+        return Arrival.read(path)
+    return None

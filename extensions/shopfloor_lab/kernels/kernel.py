@@ -1,0 +1,71 @@
+"""One kernel of the Lab server: what Jupyter knows of each, and for one that is a job what was chosen for it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
+from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
+from traitlets import default
+
+from .job import KernelJob
+from .provisioner import JobProvisioner
+from .restarter import JobRestarter
+
+NAME = "shopfloor"  # of the provisioner, among jupyter_client's entry points
+
+
+class JobKernel(ServerKernelManager):
+    """``chosen`` is what a person asked for, where the kernelspec itself asks for no job.
+
+    ``asked`` is when, in epoch seconds; ``taken`` the job of an earlier Lab server's that the kernel runs in, or
+    waits for.
+    """
+
+    chosen: Mapping[str, Any] | None = None
+    asked: float = 0.0
+    taken: KernelJob | None = None
+
+    @default("restarter_class")
+    def _own_restarter(self) -> type[JobRestarter]:
+        return JobRestarter
+
+    @property
+    def kernel_spec(self) -> KernelSpec | None:
+        try:
+            spec = super().kernel_spec
+        except NoSuchKernel:
+            if self.taken is None:
+                raise
+            # The kernel runs all the same, though it was removed here meanwhile.
+            launch = self.taken.order.launch
+            spec = KernelSpec(argv=list(launch.argv), display_name=self.taken.job.title)
+        if spec is None or self.chosen is None:
+            return spec
+        asked = {"provisioner_name": NAME, "config": {"request": dict(self.chosen)}}
+        own = copy.copy(spec)
+        own.metadata = {**spec.metadata, "kernel_provisioner": asked}
+        return own
+
+    @property
+    def is_a_job(self) -> bool:
+        spec = self.kernel_spec
+        chosen = (spec.metadata if spec else {}).get("kernel_provisioner") or {}
+        return chosen.get("provisioner_name") == NAME
+
+    @property
+    def job(self) -> KernelJob | None:
+        """None for one that is no job, and until it is asked for."""
+        return self.provisioner.job if isinstance(self.provisioner, JobProvisioner) else self.taken
+
+    async def _async_pre_start_kernel(self, **given: Any) -> tuple[list[str], dict[str, Any]]:
+        if self.provisioner is None and self.taken is not None:
+            kernel_id = self.taken.kept.kernel_id
+            made = JobProvisioner(kernel_id=kernel_id, kernel_spec=self.kernel_spec, parent=self)
+            made.take(self.taken)
+            self.provisioner = made
+        return await super()._async_pre_start_kernel(**given)
+
+    pre_start_kernel = _async_pre_start_kernel

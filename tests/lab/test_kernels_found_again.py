@@ -1,0 +1,150 @@
+"""Kernels that are jobs, and a Lab server that ends or is killed: the next one has them again, with their documents."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from shopfloor_jobs import directory
+from shopfloor_lab.kernels.kept import KEPT
+
+from tests.jobs.waiting import wait_until
+
+from .cluster_parts import Person
+from .job_kernels import IPYTHON, kernelspec, leave_offer
+from .lab_server import LabServer
+from .pages import execute, opened, printed
+
+NOTEBOOK = "work/flights.ipynb"
+KEEPS = "kept = 36"
+
+
+class Visits:
+    """One Lab server after another of the same person's."""
+
+    def __init__(self, person: Person):
+        self.person = person
+        leave_offer(person.home, person.offer)
+        kernelspec(person.home / "data", "plain", IPYTHON, "python", {}, metadata={})
+        (person.home / "work").mkdir()
+        self.begin()
+
+    def begin(self) -> None:
+        self.server = LabServer(self.person.home, self.person.home)
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """Of our own API, and of Jupyter's where the path begins with ``api/``."""
+        path = f"../../{path}" if path.startswith("api/") else path
+        answer = self.server.ask(method, path, body)
+        assert answer.ok, answer.text
+        return answer.json() if answer.text else None
+
+    def start(self, **request: Any) -> str:
+        """A kernel for the notebook, with its session."""
+        body = {"name": "plain", "request": request, "path": NOTEBOOK}
+        kernel = str(self.ask("POST", "job-kernels", body)["id"])
+        session = {"path": NOTEBOOK, "name": "", "type": "notebook", "kernel": {"id": kernel}}
+        made = self.ask("POST", "api/sessions", session)
+        assert made["kernel"]["id"] == kernel
+        return kernel
+
+    def row(self, kernel: str) -> dict[str, Any]:
+        return dict(self.ask("GET", f"job-kernels/{kernel}"))
+
+    def until(self, kernel: str, holds: Callable[[dict[str, Any]], bool], what: str) -> Any:
+        return wait_until(lambda: (row := self.row(kernel)) and holds(row) and row, 40, what)
+
+    def running(self, kernel: str) -> dict[str, Any]:
+        return dict(self.until(kernel, lambda row: row["state"] == "running", "it runs"))
+
+    def kill(self) -> None:
+        self.server.process.send_signal(signal.SIGKILL)
+        self.server.process.wait(10)
+
+    def say(self, kernel: str, code: str) -> str:
+        page = opened(self.server, kernel)
+        try:
+            return printed(page, execute(page, code))
+        finally:
+            page.close()
+
+
+@pytest.fixture
+def visits(person: Person) -> Iterator[Visits]:
+    made = Visits(person)
+    yield made
+    if made.server.process.poll() is None:
+        for kernel in made.ask("GET", "api/kernels"):
+            made.ask("DELETE", f"api/kernels/{kernel['id']}")
+        made.server.stop()
+
+
+@pytest.mark.parametrize(
+    "end", [Visits.kill, lambda visits: visits.server.stop()], ids=["killed", "ended"]
+)
+def test_the_next_server_has_kernel_and_session_again(visits: Visits, end):
+    kernel = visits.start(cpus=1)
+    before = visits.running(kernel)
+    assert (before["path"], before["chosen"], before["name"]) == (NOTEBOOK, {"cpus": 1}, "plain")
+    assert visits.say(kernel, f"{KEEPS}; print('kept')") == "kept\n"
+    end(visits)
+    visits.begin()
+    [session] = visits.ask("GET", "api/sessions")
+    assert (session["path"], session["kernel"]["id"]) == (NOTEBOOK, kernel)
+    after = visits.running(kernel)
+    assert (after["tag"], after["asked"]) == (before["tag"], before["asked"])
+    assert visits.say(kernel, "print(kept)") == "36\n"
+    visits.ask("POST", f"api/kernels/{kernel}/restart")
+    assert visits.say(kernel, "print('kept' in globals())") == "False\n"
+    visits.ask("DELETE", f"api/sessions/{session['id']}")
+    wait_until(lambda: not visits.person.processes_of_jobs(), 15, "its job has ended")
+    assert visits.ask("GET", "job-kernels")["kernels"] == []
+
+
+def test_a_renamed_notebook_is_found_by_its_new_name(visits: Visits):
+    kernel = visits.start()
+    visits.running(kernel)
+    [session] = visits.ask("GET", "api/sessions")
+    visits.ask("PATCH", f"api/sessions/{session['id']}", {"path": "work/delays.ipynb"})
+    visits.until(kernel, lambda row: row["path"] == "work/delays.ipynb", "the list has it")
+    path = next(directory.jobs_root(visits.person.home).glob(f"*/{KEPT}"))
+    wait_until(lambda: "delays" in path.read_text(), 5, "it is written down")
+    visits.kill()
+    visits.begin()
+    [session] = visits.ask("GET", "api/sessions")
+    assert session["path"] == "work/delays.ipynb"
+
+
+def test_a_kernel_that_ended_meanwhile_says_why(visits: Visits):
+    kernel = visits.start()
+    row = visits.running(kernel)
+    visits.kill()
+    directory_of = directory.directory_of(visits.person.home, row["tag"])
+    [runner] = visits.person.processes_of_jobs()
+    runner.terminate()
+    wait_until(lambda: directory.exit_record(directory_of), 15, "its job has ended")
+    visits.begin()
+    assert visits.ask("GET", "api/sessions") == []
+    [shown] = visits.ask("GET", "job-kernels")["kernels"]
+    assert (shown["id"], shown["state"], shown["cause"]) == (kernel, "ended", "was stopped")
+    wait_until(lambda: not (directory_of / "private").exists(), 10, "its keys are removed")
+    visits.ask("DELETE", f"job-kernels/{kernel}")
+    visits.server.stop()
+    visits.begin()
+    assert visits.ask("GET", "job-kernels")["kernels"] == []
+
+
+def test_a_living_server_keeps_its_kernels_from_a_second_one(visits: Visits):
+    kernel = visits.start()
+    visits.running(kernel)
+    first = visits.server
+    visits.begin()
+    try:
+        assert visits.ask("GET", "api/sessions") == []
+        assert visits.ask("GET", "job-kernels")["kernels"] == []
+    finally:
+        visits.server.stop()
+        visits.server = first
+    assert visits.running(kernel)["id"] == kernel
