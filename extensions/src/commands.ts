@@ -14,6 +14,21 @@ export const PALETTE_ARGUMENTS = {
   }
 } as const;
 
+/** The same where it also stands in the menu of what can be started. */
+export const NEW_ARGUMENTS = {
+  type: 'object',
+  properties: {
+    ...PALETTE_ARGUMENTS.properties,
+    isMenu: {
+      type: 'boolean',
+      description: 'Whether it is shown in the menu of the panel'
+    }
+  }
+} as const;
+
+/** The command that asks for a notebook on a compute node. */
+export const NEW_NOTEBOOK = 'shopfloor:new-notebook-on-node';
+
 /** For commands that take none. */
 export const NO_ARGUMENTS = { type: 'object', properties: {} } as const;
 

@@ -23,7 +23,13 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Api } from './api.ts';
 import { connectNewNotebooks, PLUGIN } from './autoConnect.ts';
 import { Clusters } from './clusters.ts';
-import { CATEGORY, NO_ARGUMENTS, PALETTE_ARGUMENTS } from './commands.ts';
+import {
+  CATEGORY,
+  NEW_ARGUMENTS,
+  NEW_NOTEBOOK,
+  NO_ARGUMENTS,
+  PALETTE_ARGUMENTS
+} from './commands.ts';
 import type { Cluster, Start } from './contract.ts';
 import { startCluster } from './dialog.ts';
 import { notifyOfEnds } from './endNotifications.ts';
@@ -32,14 +38,17 @@ import { kernels } from './kernelPlugin.ts';
 import { currentKernel, currentNotebook, insertAndRun } from './notebook.ts';
 import { oneAtATime } from './once.ts';
 import { orNotify } from './orNotify.ts';
-import { JobsPanel } from './panel.tsx';
+import { openMenuBelow } from './menuBelow.ts';
+import { JobsPanel, type KernelsPart } from './panel.tsx';
 import { addPlots } from './plots.ts';
 import { Refusal } from './refusal.ts';
+import type { Session } from './session.ts';
 import { session } from './sessionPlugin.ts';
 import { shareCluster } from './shareDialog.tsx';
 import { SharedViews } from './sharedViews.ts';
-import { openTroublesPage } from './troublesPage.ts';
 import { stopOrder } from './stopping.ts';
+import { IKernels, ISession } from './tokens.ts';
+import { openTroublesPage } from './troublesPage.ts';
 import type { Words } from './words.ts';
 
 const CommandIDs = {
@@ -59,7 +68,9 @@ const jobs: JupyterFrontEndPlugin<void> = {
     ILayoutRestorer,
     ITranslator,
     IThemeManager,
-    ISettingRegistry
+    ISettingRegistry,
+    IKernels,
+    ISession
   ],
   activate: (
     app: JupyterFrontEnd,
@@ -69,7 +80,9 @@ const jobs: JupyterFrontEndPlugin<void> = {
     restorer: ILayoutRestorer | null,
     maybeTranslator: ITranslator | null,
     themes: IThemeManager | null,
-    registry: ISettingRegistry | null
+    registry: ISettingRegistry | null,
+    kernelsPart: KernelsPart | null,
+    job: Session | null
   ) => {
     const translator = maybeTranslator ?? nullTranslator;
     const trans = translator.load('shopfloor_lab');
@@ -155,10 +168,20 @@ const jobs: JupyterFrontEndPlugin<void> = {
       themes
     });
     const panel: JobsPanel = new JobsPanel(
-      clusters,
-      new SharedViews(api),
+      {
+        session: job,
+        kernels: kernelsPart,
+        clusters,
+        shared: new SharedViews(api)
+      },
       {
         startNew: () => void startNew(),
+        newNotebook: () => void commands.execute(NEW_NOTEBOOK),
+        offerNew: button =>
+          openMenuBelow(button, commands, [
+            ...(kernelsPart ? [{ command: NEW_NOTEBOOK }] : []),
+            { command: CommandIDs.newCluster, args: { isMenu: true } }
+          ]),
         startAgain: ({ name, workers, request, lasts, kernel }) =>
           void startNew({
             name,
@@ -194,10 +217,12 @@ const jobs: JupyterFrontEndPlugin<void> = {
       label: args =>
         args.isPalette
           ? trans.__('New Dask Cluster')
-          : trans.__('Dask Cluster'),
+          : args.isMenu
+            ? trans.__('Dask Cluster…')
+            : trans.__('Dask Cluster'),
       caption: trans.__('Start workers that compute together'),
       icon: args => (args.isPalette ? undefined : jobsIcon),
-      describedBy: { args: PALETTE_ARGUMENTS },
+      describedBy: { args: NEW_ARGUMENTS },
       execute: () => startNew()
     });
     commands.addCommand(CommandIDs.insertCell, {

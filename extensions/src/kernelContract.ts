@@ -11,7 +11,7 @@ export type Chosen = Record<string, Value>;
 export interface JobKernel {
   /** Jupyter's own id of the kernel. */
   id: string;
-  tag: string;
+  tag: string | null;
   job_id: string | null;
   /** The kernelspec's name, and the one for people. */
   name: string;
@@ -32,10 +32,10 @@ export interface JobKernel {
   asked: number;
   started: number | null;
   ends: number | null;
-  request: Request;
+  /** What became of what was chosen; null until that is known, as the line of hardware that says it. */
+  request: Request | null;
   chosen: Chosen;
-  /** One line of hardware, for a person. */
-  hardware: string;
+  hardware: string | null;
   execution: 'starting' | 'idle' | 'busy' | null;
   /** Since when its node does not answer. */
   silent_since: number | null;

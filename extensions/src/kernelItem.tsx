@@ -130,7 +130,7 @@ function OnNode(
   if (kernel.state === 'ended') {
     orders.push([
       trans.__('Start again'),
-      trans.__('Ask once more for %1', kernel.hardware),
+      trans.__('Ask once more for what it ran on'),
       () => props.again(panel, kernel.name, kernel.chosen)
     ]);
   } else if (isIdleWarned(kernel)) {

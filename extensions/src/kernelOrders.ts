@@ -54,6 +54,8 @@ export async function newNotebook(
     if (!(opened instanceof NotebookPanel)) {
       throw new Refusal(trans.__('Lab did not open the new notebook.'));
     }
+    // So that Lab asks for a name when it is saved first, as it does for those that it makes itself.
+    opened.isUntitled = true;
     await opened.context.ready;
     remember(opened, asked.chosen);
     return opened;

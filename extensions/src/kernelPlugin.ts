@@ -18,11 +18,17 @@ import { DisposableSet } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 
 import { Api } from './api.ts';
-import { CATEGORY, NO_ARGUMENTS, NOTEBOOK_ARGUMENTS } from './commands.ts';
+import {
+  CATEGORY,
+  NEW_NOTEBOOK,
+  NO_ARGUMENTS,
+  NOTEBOOK_ARGUMENTS
+} from './commands.ts';
 import type { FormParts } from './contract.ts';
 import { jobsIcon, logoIcon } from './icons.ts';
 import { JobKernels } from './jobKernels.ts';
 import type { JobKernel, JobKernelList } from './kernelContract.ts';
+import { kernelActions } from './kernelActions.ts';
 import { tellOfEnds } from './kernelEnds.ts';
 import { KernelItem } from './kernelItem.tsx';
 import {
@@ -34,21 +40,24 @@ import {
 import { NotebookKernels } from './notebookKernels.ts';
 import { oneAtATime } from './once.ts';
 import { orNotify } from './orNotify.ts';
+import type { KernelsPart } from './panel.tsx';
 import { Refusal } from './refusal.ts';
 import { Replays } from './replays.ts';
+import { IKernels } from './tokens.ts';
 
 const EVENT = 'urn:shopfloor:kernels';
 const TICK = 10_000; // milliseconds
 
 const CommandIDs = {
-  newNotebook: 'shopfloor:new-notebook-on-node',
+  newNotebook: NEW_NOTEBOOK,
   runElsewhere: 'shopfloor:run-on-node'
 };
 
-export const kernels: JupyterFrontEndPlugin<void> = {
+export const kernels: JupyterFrontEndPlugin<KernelsPart> = {
   id: 'shopfloor-lab:kernels',
   description: 'Notebooks whose kernels run on compute nodes.',
   autoStart: true,
+  provides: IKernels,
   requires: [INotebookTracker],
   optional: [ILauncher, ICommandPalette, IToolbarWidgetRegistry, ITranslator],
   activate: (
@@ -204,6 +213,8 @@ export const kernels: JupyterFrontEndPlugin<void> = {
       deal();
       serviceManager.kernelspecs.specsChanged.connect(deal);
     }
+    const { serverSettings } = serviceManager;
+    return { jobs, actions: kernelActions(parts, notebooks, serverSettings) };
   }
 };
 
