@@ -31,12 +31,7 @@ import type { JobKernel, JobKernelList } from './kernelContract.ts';
 import { kernelActions } from './kernelActions.ts';
 import { tellOfEnds } from './kernelEnds.ts';
 import { KernelItem } from './kernelItem.tsx';
-import {
-  chosenBefore,
-  newNotebook,
-  runAgain,
-  runElsewhere
-} from './kernelOrders.ts';
+import { newNotebook, runAgain, runElsewhere } from './kernelOrders.ts';
 import { NotebookKernels } from './notebookKernels.ts';
 import { oneAtATime } from './once.ts';
 import { orNotify } from './orNotify.ts';
@@ -97,10 +92,9 @@ export const kernels: JupyterFrontEndPlugin<KernelsPart> = {
     let form: FormParts | null = null;
     let isFormWanted = false;
     const formCame = new Signal<JobKernels, void>(jobs);
-    /** What names the presets: asked for once, when the first notebook remembers one. */
-    const wantForm = async (panel: NotebookPanel) => {
-      await panel.context.ready;
-      if (isFormWanted || panel.isDisposed || !chosenBefore(panel)) {
+    /** What names the presets: asked for once, when the first notebook needs it. */
+    const wantForm = async () => {
+      if (isFormWanted) {
         return;
       }
       isFormWanted = true;
@@ -111,27 +105,28 @@ export const kernels: JupyterFrontEndPlugin<KernelsPart> = {
         if (!(error instanceof Refusal)) {
           throw error;
         }
-        isFormWanted = false; // asked again for the next one
+        isFormWanted = false; // asked again when it is next drawn
       }
     };
     toolbars?.addFactory<NotebookPanel>(
       'Notebook',
       'shopfloor-kernel',
-      panel => {
-        void wantForm(panel);
-        return new KernelItem({
+      panel =>
+        new KernelItem({
           panel,
           jobs,
           jobOf: one => notebooks.jobOf(one),
-          form: () => form,
+          form: () => {
+            void wantForm();
+            return form;
+          },
           formCame,
           change: one => void change(one),
           again: (...args) => void again(...args),
           cancel: kernel => void orTell(jobs.end(kernel), kernel),
           keep,
           trans
-        });
-      }
+        })
     );
 
     serviceManager.events.stream.connect((_, event: Event.Emission) => {

@@ -201,9 +201,10 @@ function JobsView(props: {
               <button
                 type="button"
                 className="jp-mod-styled jp-mod-accept"
+                title={trans.__('New notebook on a compute node')}
                 onClick={actions.newNotebook}
               >
-                {trans.__('New notebook on a compute node')}
+                {trans.__('Start a notebook')}
               </button>
             )}
             <button

@@ -1,4 +1,4 @@
-"""Notebooks on compute nodes, in Chromium: chosen in the launcher, moved there and back, and still there after a reload."""
+"""Notebooks on compute nodes, in Chromium: chosen in the launcher, moved there and back, there after a reload."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from .lab_visit import visit
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 CATEGORY = "Notebook on a compute node"
-WHERE = "import os; print('jobs' if 'SHOPFLOOR_JOB_DIR' in os.environ else 'here', os.getpid())"
 
 
 def test_a_notebook_runs_on_a_node_and_comes_back(local_hub: Case):
