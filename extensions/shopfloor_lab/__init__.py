@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .clusters.client import Client
     from .clusters.cluster import Cluster
 
-__all__ = ["Cluster", "client"]
+__all__ = ["Cluster", "before_end", "client"]
+
+Function = TypeVar("Function", bound="Callable[[], Any]")
+
+
+def before_end(function: Function) -> Function:
+    """The same as ``shopfloor.before_end``, which every Python has whose kernel is a job: have a function called before
+    the job of this kernel ends, be it at its time limit or for want of work."""
+    try:
+        ours = import_module("shopfloor")
+    except ModuleNotFoundError:  # it is no job, which is said there
+        ours = import_module(".kernels.inside.shopfloor", __name__)
+    registered: Function = ours.before_end(function)
+    return registered
 
 
 def client(name: str | None = None, *, asynchronous: bool = False) -> Client:

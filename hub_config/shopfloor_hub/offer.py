@@ -9,12 +9,21 @@ from typing import Any
 
 from shopfloor_jobs.accounts import Accounts
 from shopfloor_jobs.fields import Refused
-from shopfloor_jobs.offer import CHOSEN, LIMITED, Choice, ClusterTerms, Offer, Partition, Preset
+from shopfloor_jobs.offer import (
+    CHOSEN,
+    LIMITED,
+    Choice,
+    ClusterTerms,
+    KernelTerms,
+    Offer,
+    Partition,
+    Preset,
+)
 from shopfloor_jobs.request import FIELDS, Request
 from shopfloor_jobs.scheduler import Description, PartitionInfo
 
 from . import environments
-from .server_environment import cluster_idle_rule
+from .server_environment import cluster_idle_rule, kernel_idle_rule
 from .site import Site
 
 SMALL_MEMORY = 2 * 1024**3  # bytes
@@ -43,6 +52,14 @@ def build(
             at_once=site.clusters.at_once,
             idle=cluster_idle_rule(site),
             beside_lab=site.clusters.beside_lab and site.scheduler.type == "slurm",
+        ),
+        kernels=KernelTerms(
+            idle=kernel_idle_rule(site),
+            presets={
+                one.name: kernel_idle_rule(site, one.name)
+                for one in site.presets
+                if one.idle is not None
+            },
         ),
     )
     presets = _site_presets(site, offer) if site.presets else _usual_presets(offer)

@@ -63,16 +63,26 @@ def idle_of(site: Site) -> dict[str, Callable[[Any], str]]:
 
 def idle_rule(site: Site, preset: str) -> idle.Rule:
     """The rule for a server that was started with this preset, or with values of its own (``""``)."""
-    after = usual_idle(site)
-    for one in site.presets:
-        if one.name == preset and one.idle is not None:
-            after = one.idle
-    return idle.Rule(float(after), float(site.idle.warning))
+    return _rule(site, _idle_of_preset(site, preset))
 
 
 def cluster_idle_rule(site: Site) -> idle.Rule:
     """The rule for Dask clusters."""
-    after = usual_idle(site) if site.clusters.idle is None else site.clusters.idle
+    return _rule(site, site.clusters.idle)
+
+
+def kernel_idle_rule(site: Site, preset: str = "") -> idle.Rule:
+    """The rule for kernels that are jobs of their own, with this preset or with other values (``""``)."""
+    own = _idle_of_preset(site, preset)
+    return _rule(site, site.kernels.idle if own is None else own)
+
+
+def _idle_of_preset(site: Site, name: str) -> Any:
+    return next((one.idle for one in site.presets if one.name == name), None)
+
+
+def _rule(site: Site, own: Any) -> idle.Rule:
+    after = usual_idle(site) if own is None else own
     return idle.Rule(float(after), float(site.idle.warning))
 
 

@@ -18,6 +18,7 @@ from .site_tables import (
     Group,
     Hub,
     Idle,
+    Kernels,
     Limits,
     Login,
     Name,
@@ -67,6 +68,9 @@ class Site(Table):
     clusters: Clusters = Field(
         Clusters(),
         description="Dask clusters. People can call sbatch themselves: what must hold is set in Slurm.",
+    )
+    kernels: Kernels = Field(
+        Kernels(), description="Kernels that are jobs of their own, as their kernelspecs say."
     )
     presets: list[Preset] = Field(
         [],

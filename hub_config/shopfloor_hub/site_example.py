@@ -37,6 +37,7 @@ SAMPLES = {
     "idle.after": "2h",
     "idle.warning": "10m",
     "clusters.idle": "1h",
+    "kernels.idle": "1h",
     "presets.account": "physics",
     "partitions.name": "gpu",
     "partitions.label": "GPU nodes",

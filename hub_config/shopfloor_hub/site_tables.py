@@ -247,6 +247,15 @@ class Clusters(Table):
     )
 
 
+class Kernels(Table):
+    idle: Seconds | None = Field(
+        None,
+        description="A kernel with a job of its own that did not work for this time is ended, after a warning as in"
+        " `[idle]`; 0: never. Work is a running cell, a person's hand, and what its GPUs compute (its programs, where"
+        " it has none); what it only holds in their memory is not. When absent: as `after` in `[idle]`.",
+    )
+
+
 class _PresetBase(Table):
     name: PresetName = Field(description="Short name, as it stands in links: `?preset=gpu`.")
     label: str = Field("", description="What people read: “One GPU”.")
@@ -255,7 +264,9 @@ class _PresetBase(Table):
         description="Takes all CPUs, memory and GPUs of the partition's largest node where no value is given.",
     )
     idle: Seconds | None = Field(
-        None, description="In place of `after` in `[idle]`, for servers started with this preset."
+        None,
+        description="In place of `after` in `[idle]` for servers started with this preset, and of `idle` in"
+        " `[kernels]` for kernels.",
     )
 
 

@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -89,10 +89,15 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
 
 def write_text(path: Path, text: str, mode: int = 0o600) -> None:
     """Write a whole file or nothing, readable by its owner only. Raises OSError."""
+    write_pieces(path, [text], mode)
+
+
+def write_pieces(path: Path, pieces: Iterable[str], mode: int = 0o600) -> None:
+    """The same with a text that is better not made in one. Raises OSError."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w") as file:
-            file.write(text)
+            file.writelines(pieces)
         Path(temporary).chmod(mode)
         Path(temporary).replace(path)
     except OSError:

@@ -8,6 +8,7 @@ from enum import Enum
 
 from .fields import show_seconds
 
+LOOK_SECONDS = 10.0
 AFTER, WARNING = "SHOPFLOOR_IDLE_AFTER", "SHOPFLOOR_IDLE_WARNING"
 
 
@@ -34,9 +35,18 @@ class Rule:
         object.__setattr__(self, "warning", min(self.warning, self.after / 2))
 
     @property
+    def pause(self) -> float:
+        """Seconds between two looks at whether the job works; its warning is long enough for ten."""
+        return min(LOOK_SECONDS, max(0.2, self.warning / 10)) if self.after else LOOK_SECONDS
+
+    @property
     def cause(self) -> str:
         """Why a job ended that it ended, as it stands in the exit record."""
-        return f"ended after {show_seconds(int(self.after))} without work"
+        return self.ended_without("work")
+
+    def ended_without(self, what: str) -> str:
+        """The same where one kind of work alone counts."""
+        return f"ended after {show_seconds(int(self.after))} without {what}"
 
     def to_json(self) -> dict[str, float]:
         return {"after": self.after, "warning": self.warning}

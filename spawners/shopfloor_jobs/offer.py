@@ -96,6 +96,24 @@ class ClusterTerms:
 
 
 @dataclass(frozen=True)
+class KernelTerms:
+    """What holds for kernels that are jobs: when one that does not work ends, and that of the ``presets`` which have a
+    rule of their own, by name."""
+
+    idle: Rule = field(default_factory=Rule)
+    presets: Mapping[str, Rule] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        rules = {name: rule.to_json() for name, rule in self.presets.items()}
+        return {"idle": self.idle.to_json(), "presets": rules}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> KernelTerms:
+        rules = {name: Rule(**rule) for name, rule in data["presets"].items()}
+        return cls(Rule(**data["idle"]), rules)
+
+
+@dataclass(frozen=True)
 class Offer:
     """What ``person`` may ask for.
 
@@ -115,6 +133,7 @@ class Offer:
     choices: Mapping[str, tuple[Choice, ...]] = field(default_factory=dict)
     clusters: ClusterTerms = field(default_factory=ClusterTerms)
     caps: tuple[Cap, ...] = ()
+    kernels: KernelTerms = field(default_factory=KernelTerms)
 
     @property
     def default_preset(self) -> Preset:
@@ -127,6 +146,12 @@ class Offer:
                 return preset
         names = [preset.name for preset in self.presets]
         raise Refused("preset", name, f"one of {', '.join(names)}{nearest(name, names)}")
+
+    def idle_of(self, options: Mapping[str, Any]) -> Rule:
+        """The idle rule of a kernel that is asked for with these options; only a preset as it is has that preset's."""
+        name = str(options.get("preset") or self.default_preset.name)
+        own = self.kernels.presets.get(name) if set(options) <= {"preset"} else None
+        return own or self.kernels.idle
 
     def check(self, options: Mapping[str, Any]) -> Request:
         """The request that these options make, or :class:`Refused` naming field, value and limit.
@@ -240,6 +265,7 @@ class Offer:
             "choices": choices,
             "clusters": self.clusters.to_json(),
             "caps": [cap.to_json() for cap in self.caps],
+            "kernels": self.kernels.to_json(),
         }
 
     @classmethod
@@ -260,11 +286,12 @@ class Offer:
                 for name, choices in data["choices"].items()
                 if name not in ("partition", "gpu_type")
             },
-            # A hub of an earlier version says nothing of these two.
+            # A hub of an earlier version says nothing of these.
             caps=tuple(Cap(**cap) for cap in data.get("caps", ())),
             clusters=ClusterTerms.from_json(data["clusters"])
             if "clusters" in data
             else ClusterTerms(),
+            kernels=KernelTerms.from_json(data["kernels"]) if "kernels" in data else KernelTerms(),
         )
 
 

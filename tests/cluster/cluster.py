@@ -202,13 +202,30 @@ class Cluster:
         user: str,
         *,
         environment: dict[str, str] | None = None,
+        log: Path | None = None,
     ) -> subprocess.Popen[str]:
-        """Start a command as :meth:`run` does, and talk with it through its standard input and output."""
+        """Start a command as :meth:`run` does, and talk with it through its standard input and output.
+
+        Where there is a `log`, what it writes goes to the end of that file.
+        """
+        if log:
+            with log.open("a") as file:
+                output: dict[str, Any] = {"stdout": file, "stderr": subprocess.STDOUT}
+                return self._begin(arguments, user, environment, **output)
+        return self._begin(arguments, user, environment, stdout=subprocess.PIPE)
+
+    def _begin(
+        self,
+        arguments: Sequence[str | Path],
+        user: str,
+        environment: dict[str, str] | None,
+        **output: Any,
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [str(argument) for argument in arguments],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
             text=True,
+            **output,
             **self._as(user, environment),
         )
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from shopfloor_hub.server_environment import cluster_idle_rule, idle_of, idle_rule, preset_of
+from shopfloor_hub import offer
+from shopfloor_hub.server_environment import (
+    cluster_idle_rule,
+    idle_of,
+    idle_rule,
+    kernel_idle_rule,
+    preset_of,
+)
 from shopfloor_hub.site import Site, SiteError, parse
 from shopfloor_jobs.idle import Rule
 from shopfloor_jobs.offer import Offer, Preset
-from shopfloor_jobs.scheduler import Unreachable
+from shopfloor_jobs.scheduler import Description, Unreachable
 
 SLURM = "[scheduler]\ntype = 'slurm'\nhelper = '/opt/helper'\n"
 PRESETS = (
@@ -67,6 +75,39 @@ def test_dask_clusters_have_the_usual_rule_unless_the_site_has_another_for_them(
 )
 def test_a_preset_may_override_it_or_switch_it_off(preset, rule):
     assert idle_rule(parse(PRESETS), preset) == rule
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("", Rule(0, 600)),
+        (SLURM, Rule(7200, 600)),
+        (SLURM + "[kernels]\nidle = '30m'", Rule(1800, 600)),
+        (SLURM + "[kernels]\nidle = 0", Rule(0, 600)),
+    ],
+)
+def test_kernels_have_the_usual_rule_unless_the_site_has_another_for_them(text, rule):
+    assert kernel_idle_rule(parse(text)) == rule
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({}, Rule(0)),
+        ({"preset": "cpu"}, Rule(0)),
+        ({"preset": "gpu"}, Rule(1800, 900)),
+        ({"preset": "other"}, Rule(3600, 1200)),
+        ({"preset": "gpu", "time": "1h"}, Rule(3600, 1200)),
+        ({"preset": "unknown"}, Rule(3600, 1200)),
+        ({"gpus": 1}, Rule(3600, 1200)),
+    ],
+)
+def test_a_preset_has_the_same_rule_for_kernels_as_for_servers(options, rule):
+    offered = offer.build(
+        parse(PRESETS + "[kernels]\nidle = '1h'"), Description("", "", ()), "alice"
+    )
+    there = Offer.from_json(json.loads(json.dumps(offered.to_json())))
+    assert there.idle_of(options) == rule
 
 
 @pytest.mark.parametrize(

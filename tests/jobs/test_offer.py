@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shopfloor_jobs.fields import Refused
-from shopfloor_jobs.offer import Choice, Offer, Partition, Preset, hardware
+from shopfloor_jobs.idle import Rule
+from shopfloor_jobs.offer import Choice, KernelTerms, Offer, Partition, Preset, hardware
 from shopfloor_jobs.request import FIELDS, Request
 
 from tests.jobs.test_fields import assert_fit_to_show
@@ -36,6 +37,7 @@ OFFER = Offer(
     ),
     limits={"cpus": 48, "time": 2 * 86400},
     choices={"account": (Choice("ml"),), "qos": (Choice("normal"), Choice("high"))},
+    kernels=KernelTerms(Rule(7200, 600), {"gpu": Rule(1800, 300)}),
 )
 
 
@@ -147,6 +149,13 @@ def test_an_offer_is_the_same_after_its_way_to_a_node():
     assert there.to_json() == OFFER.to_json()
     for options in ({}, {"preset": "gpu"}, {"gpus": 2, "time": "5h"}):
         assert there.check(options) == OFFER.check(options)
+        assert there.idle_of(options) == OFFER.idle_of(options)
+
+
+def test_an_offer_of_an_earlier_hub_says_nothing_of_kernels_and_ends_none():
+    earlier = OFFER.to_json()
+    del earlier["kernels"]
+    assert Offer.from_json(earlier).idle_of({"preset": "gpu"}) == Rule()
 
 
 def test_a_request_is_told_in_one_line():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -84,18 +85,17 @@ class Person:
 
     def processes_of_jobs(self) -> list[psutil.Process]:
         """Those of jobs: the runners, each of which lives as long as its job."""
-        return [one for one in self.processes() if "-IS" in one.cmdline()]
+        return [one for one, line in self._lines() if "-IS" in line]
 
     def commands(self, word: str) -> list[psutil.Process]:
         """Those whose command line holds a word, runners excepted."""
+        return [one for one, line in self._lines() if word in " ".join(line) and "-IS" not in line]
+
+    def _lines(self) -> list[tuple[psutil.Process, list[str]]]:
         found = []
         for process in self.processes():
-            try:
-                line = process.cmdline()
-            except psutil.NoSuchProcess:
-                continue
-            if word in " ".join(line) and "-IS" not in line:
-                found.append(process)
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found.append((process, process.cmdline()))
         return found
 
 

@@ -19,6 +19,7 @@ from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.job import Job
 from shopfloor_jobs.offer import Offer, Partition, Preset
 from shopfloor_jobs.request import Request
+from shopfloor_lab import outlooks
 from shopfloor_lab.clusters import form
 from shopfloor_lab.clusters.form import _lines, for_workers
 from shopfloor_lab.clusters.kernels import Kernels
@@ -157,7 +158,7 @@ def test_a_hub_that_is_slow_or_asked_too_much_leaves_what_was_known(
 def test_a_hub_that_hangs_is_waited_for_but_not_for_long(
     person: Person, hub: OfferingHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(form, "OUTLOOK_WITHIN", 0.2)
+    monkeypatch.setattr(outlooks, "WITHIN", 0.2)
     environment = {"JUPYTERHUB_API_URL": hub.url, "JUPYTERHUB_API_TOKEN": HUB_TOKEN}
     asking = form.Form(person.lab(), Hub(environment))
     capped = replace(person.offer, caps=(Cap("cpus", 3, "Project vision"),))

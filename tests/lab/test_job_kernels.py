@@ -334,6 +334,31 @@ async def test_a_job_of_the_server_runs_when_it_is_its_turn(server: JobKernels):
     assert await manager.is_alive()
 
 
+async def test_a_kernel_that_was_ended_is_not_let_go_when_the_server_ends(
+    person: Person, server: JobKernels
+):
+    kernel = await server.start_kernel(kernel_name=NAME)
+    await asyncio.wait_for(asyncio.shield(server.get_kernel(kernel).ready), 30)
+    await server.shutdown_kernel(kernel)
+    await server.shutdown_all()
+    await async_wait_until(lambda: nothing_runs(person), 10, "its job has ended")
+
+
+async def test_a_kernel_that_jupyter_cannot_write_down_leaves_no_job(
+    person: Person, server: JobKernels
+):
+    server.connection_dir = "/no/such/folder"
+    kernel = await server.start_kernel(kernel_name=NAME)
+
+    async def failed() -> bool:
+        return server.board.row(kernel)["state"] == "ended"
+
+    await async_wait_until(failed, 30, "the start has failed")
+    assert "/no/such/folder" in server.board.row(kernel)["cause"]
+    assert server.kernel_model(kernel)["execution_state"] == "dead"
+    await async_wait_until(lambda: nothing_runs(person), 10, "its job has ended")
+
+
 async def test_other_kernels_start_as_ever(server: JobKernels, tmp_path: Path):
     kernel = await server.start_kernel(kernel_name="python3")
     assert server.get_kernel(kernel).ready.done()

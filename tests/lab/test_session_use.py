@@ -15,6 +15,7 @@ import pytest
 from shopfloor_jobs.idle import Rule
 from shopfloor_jobs.request import Request
 from shopfloor_lab.session.given import Given, given
+from shopfloor_lab.session.gpu_time import GpuTime
 from shopfloor_lab.session.gpus import Gpu, Gpus
 from shopfloor_lab.session.use import Meter, disk, group_memory, memory_group
 
@@ -130,7 +131,7 @@ def test_the_end_is_when_the_runner_asks_the_job_to_end(tmp_path: Path):
     write(
         tmp_path,
         request__json=json.dumps({"tag": "t", "request": request, "runner": {"memory": 5}}),
-        **{"start-0__json": json.dumps({"ends": 1000, "stops": 940})},
+        **{"start-0__json": json.dumps({"started": 900, "ends": 1000, "stops": 940})},
     )
     environment = {
         "SHOPFLOOR_JOB_DIR": str(tmp_path),
@@ -139,6 +140,7 @@ def test_the_end_is_when_the_runner_asks_the_job_to_end(tmp_path: Path):
     }
     found = given(environment)
     assert found is not None and found.stops == 940 and found.kept_by_runner
+    assert found.began == 900
     (tmp_path / "start-0.json").unlink()
     assert (given(environment) or found).stops == 1000
 
@@ -199,6 +201,15 @@ def test_only_the_jobs_own_gpus_are_shown():
 def test_a_gpu_says_how_busy_it_is_where_it_can():
     assert Gpus("0", 1, NodeWithGpus("GPU-a")).look() == [Gpu("GPU-a", 0.93, GB, 80 * GB)]
     assert Gpus("MIG-a", 1, NodeWithGpus("MIG-a")).look() == [Gpu("MIG-a", None, GB, 80 * GB)]
+
+
+def test_who_measures_a_job_counts_its_gpu_time_along(tmp_path: Path):
+    node = job(tmp_path, gpus=2)
+    time_ = GpuTime(node, tmp_path, iter((0.0, 10.0, 20.0)).__next__)
+    meter = Meter(node, tmp_path, Gpus("0,1", 2, NodeWithGpus("GPU-a", "GPU-b")), time_)
+    meter.read()
+    meter.read()
+    assert time_.report() == {"held": 40.0, "used": 18.6}
 
 
 def test_a_node_without_driver_or_with_a_lost_gpu_shows_what_it_can():

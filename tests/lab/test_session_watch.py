@@ -16,6 +16,7 @@ from jupyter_events import EventLogger
 from shopfloor_jobs.idle import Rule
 from shopfloor_jobs.request import Request
 from shopfloor_lab.session.given import Given
+from shopfloor_lab.session.measuring import Measuring
 from shopfloor_lab.session.use import Use
 from shopfloor_lab.session.watch import Watch
 from shopfloor_lab.session.work import Work, answers
@@ -25,6 +26,7 @@ from tests.jobs.waiting import async_wait_until
 
 RULE = Rule(after=7200, warning=600)
 HOUR = 3600
+LOG = logging.getLogger(__name__)
 
 
 class WithoutKernels:
@@ -57,10 +59,10 @@ class Watched:
         self.watch = Watch(
             job,
             self.work,
-            NothingRuns(),  # type: ignore[arg-type]
+            Measuring(NothingRuns(), LOG),
             self.emitted.append,
             self._end,
-            logging.getLogger(__name__),
+            LOG,
             lambda: self.now,
         )
 
@@ -81,7 +83,7 @@ class Watched:
 
 @pytest.fixture
 async def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watched:
-    monkeypatch.setattr("shopfloor_lab.session.watch.LOOK_SECONDS", 50.0)
+    monkeypatch.setattr("shopfloor_jobs.idle.LOOK_SECONDS", 50.0)
     one = Watched(tmp_path)
     await one.watch.look()
     return one

@@ -146,7 +146,7 @@ class Controller:
                 self.cause = self.idling.rule.cause
                 self._end.set()
                 return
-            await asyncio.sleep(self.idling.pause)
+            await asyncio.sleep(self.idling.rule.pause)
 
     async def _until_the_end(self, workers: Workers, keeping: asyncio.Task[None]) -> None:
         told = asyncio.create_task(self._end.wait())

@@ -11,15 +11,12 @@ from typing import Any
 
 from shopfloor_jobs.idle import Idle, Rule, State, judge
 
-LOOK_SECONDS = 10.0
-
 
 class Idling:
     """Judges one cluster; ``clock`` gives seconds that never jump."""
 
     def __init__(self, rule: Rule, clock: Callable[[], float] = time.monotonic):
         self.rule, self._clock = rule, clock
-        self.pause = min(LOOK_SECONDS, max(0.2, rule.warning / 10))
         self._last_work = clock()
         self._transitions: int | None = None
         self._idle = Idle(State.OFF)

@@ -1,7 +1,7 @@
 """The command of a kernel's job: runs the kernel on the node, and answers for it while Lab comes and goes.
 
 It opens the kernel's channels (channels.py) and one port for orders: start, signal, end. So a kernel is interrupted
-and started again without the scheduler, in the job that holds its GPU.
+and started again without the scheduler, in the job that holds its GPU. It watches the job (life.py), too.
 """
 
 from __future__ import annotations
@@ -19,14 +19,18 @@ from typing import Any
 
 import zmq
 from shopfloor_jobs.directory import home_words, leave_cause
+from shopfloor_jobs.idle import Rule
 from shopfloor_jobs.within import set_within
 
 from shopfloor_lab.address import listening_address
 
 from . import order as orders
+from .before_end import BeforeEnd
 from .channels import Doors
+from .life import Life, own_job
 from .order import ARRIVAL, ORDER, Arrival, Launch, Order
 from .process import Kernel
+from .recorder import Recorder
 
 LONGEST_SOCKET = 60  # bytes of the directory's name: a socket's path may have 107
 LONGEST = 3600.0  # seconds; nothing is missed while nothing changes
@@ -42,6 +46,8 @@ class Agent:
         self._changed = asyncio.Event()
         self._ending = False
         self._known: set[bytes] = set()
+        self._life: Life | None = None
+        self._sending: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Run the kernel until the agent is told to end, or nobody wants another kernel."""
@@ -56,13 +62,15 @@ class Agent:
             with Doors(order, host, inside) as self._doors:
                 doors = self._doors
                 self._orders, port = doors.orders()
-                self._kernel = Kernel(inside, doors.connection(), self._tell)
-                await self._start(order.launch)
-                try:
-                    self._arrive(Arrival(host, doors.ports, port))
-                    await self._until_the_end()
-                finally:
-                    await self._kernel.end()
+                async with Recorder(doors, self._path) as self._recorder:
+                    self._kernel = Kernel(inside, doors.connection(), self._tell_of_kernel)
+                    self._before_end = BeforeEnd(inside, self._path, self._tell_of_job)
+                    await self._start(order.launch)
+                    try:
+                        self._arrive(Arrival(host, doors.ports, port))
+                        await self._until_the_end()
+                    finally:
+                        await self._kernel.end()
         finally:
             with contextlib.suppress(OSError):
                 (self._path / ARRIVAL).unlink()
@@ -81,6 +89,8 @@ class Agent:
     async def _until_the_end(self) -> None:
         taking = asyncio.create_task(self._take_orders())
         taking.add_done_callback(lambda _: self._changed.set())
+        living = asyncio.create_task(self._live())
+        living.add_done_callback(_report)
         try:
             while not self._ending:
                 self._changed.clear()
@@ -95,6 +105,23 @@ class Agent:
                     return
         finally:
             taking.cancel()
+            living.cancel()
+            if self._life:
+                await self._life.write()
+
+    async def _live(self) -> None:
+        """Watch the job; a failure in there ends no kernel."""
+        self._life = Life(
+            await own_job(),
+            Rule(**self._order.idle),
+            self._kernel,
+            self._before_end,
+            self._recorder,
+            tell=self._tell,
+            end=self._end,
+            home=Path.home(),
+        )
+        await self._life.run()
 
     async def _take_orders(self) -> None:
         while True:
@@ -106,6 +133,12 @@ class Agent:
             try:
                 asked = json.loads(b"".join(frames))
                 answer["id"] = asked["id"]
+                if asked["do"] == "runs":
+                    # Beside the other orders: an interrupt does not wait for 10 MB.
+                    task = asyncio.create_task(self._send_runs(who, answer))
+                    self._sending.add(task)
+                    task.add_done_callback(self._sending.discard)
+                    continue
                 await self._obey(asked)
             except (KeyError, TypeError, ValueError) as error:
                 answer["error"] = f"{type(error).__name__}: {error}"
@@ -117,27 +150,51 @@ class Agent:
             await self._start(Launch.from_json(asked["launch"]))
         elif what == "signal":
             self._kernel.signal(signal.Signals(asked["number"]))
+        elif what == "keep":
+            if self._life:
+                self._life.keep()
         elif what == "end":
+            # Whoever ends it has seen what it printed, or does not care.
+            self._recorder.forget()
             self._end()
         elif what != "report":
-            raise ValueError(f"do: {what!r} is none of start, signal, end, report")
+            raise ValueError(f"do: {what!r} is none of start, signal, keep, end, report, runs")
 
     async def _start(self, launch: Launch) -> None:
         if not self._kernel.lives:
             self._doors.kernel_begins()
-            await self._kernel.start(launch)
+            self._recorder.kernel_begins()
+            await self._kernel.start(self._before_end.launch(launch, os.environ))
 
-    def _tell(self) -> None:
-        """Say to whoever has asked before what became of the kernel."""
+    def _tell_of_kernel(self) -> None:
         if not self._kernel.lives:
             self._doors.kernel_ended()
+            self._recorder.kernel_ended()
         self._changed.set()
+        self._tell()
+
+    def _tell_of_job(self) -> None:
+        if self._life:
+            self._life.tell_changes()
+
+    def _tell(self) -> None:
+        """Say to whoever has asked before what became of the kernel, or of the job."""
         for who in self._known:
             self._send(who, {})
 
-    def _send(self, who: bytes, answer: dict[str, Any]) -> None:
-        kernel = {**self._kernel.report(), "ending": self._ending}
-        text = json.dumps({**answer, "kernel": kernel}).encode()
+    async def _send_runs(self, who: bytes, answer: dict[str, Any]) -> None:
+        try:
+            self._send(who, answer, await self._recorder.json())
+        except RuntimeError as error:
+            self._send(who, {**answer, "error": str(error)})
+
+    def _send(self, who: bytes, answer: dict[str, Any], runs: bytes = b"") -> None:
+        told = {"kernel": {**self._kernel.report(), "ending": self._ending}}
+        if self._life:
+            told["job"] = self._life.report()
+        text = json.dumps({**answer, **told}).encode()
+        if runs:
+            text = b'%s, "runs": %s}' % (text[:-1], runs)
         # To one that is gone, libzmq drops it.
         self._orders.send_multipart([who, text], zmq.NOBLOCK)
 
@@ -148,6 +205,11 @@ class Agent:
         cause = "nobody came for the kernel" if self._kernel.lives else ended
         with contextlib.suppress(OSError):
             leave_cause(self._path, int(os.environ.get("SHOPFLOOR_INDEX", "0")), cause)
+
+
+def _report(living: asyncio.Task[None]) -> None:
+    if not living.cancelled() and (error := living.exception()):
+        log.error("This job is not watched any more", exc_info=error)
 
 
 def _short() -> str:

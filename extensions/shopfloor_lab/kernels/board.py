@@ -58,14 +58,19 @@ class Entry:
         self._job = job
 
     @property
+    def provisioner(self) -> JobProvisioner | None:
+        found = self.kernel.provisioner if self.kernel else None
+        return found if isinstance(found, JobProvisioner) else None
+
+    @property
     def link(self) -> Link | None:
         """The connection to its agent, once there is one."""
-        provisioner = self.kernel.provisioner if self.kernel else None
-        return provisioner.link if isinstance(provisioner, JobProvisioner) else None
+        return self.provisioner.link if self.provisioner else None
 
     def facts(self) -> Facts:
         """What is known now; asks nobody."""
-        job, link = self.job, self.link
+        job, link, provisioner = self.job, self.link, self.provisioner
+        runs = link is not None and link.kernel.starts > 0
         if link:
             link.look()
             self.last_told = dict(link.job)
@@ -79,10 +84,10 @@ class Entry:
             path=self.session.path if self.session else None,
             request=job.job.request if job else None,
             seen=job.seen if job else None,
-            told=self.last_told if link or self.cause else None,
+            told=self.last_told if runs or self.cause else None,
             silence=link.silence() if link and not self.cause else 0,
             cause=self.cause,
-            trouble=job.trouble if job else "",
+            trouble=(provisioner.trouble if provisioner else "") or (job.trouble if job else ""),
             log=self.log,
             start=self.start,
         )
@@ -238,6 +243,9 @@ class Board:
             entry.cause = str(error) or type(error).__name__
             # What Jupyter itself says of it must be true as well.
             kernel.execution_state, kernel.reason = "dead", entry.cause
+            if entry.link:
+                # It ran, and then Jupyter could not write down how to reach it: nobody else ends the job.
+                await entry.provisioner.cleanup()
             await self._bury(entry)
         self.stir()
 

@@ -23,6 +23,8 @@ from .order import CHANNELS, Order
 BEATS, OURS = "beats", "ours"
 RECONNECT = 20  # milliseconds until a kernel that is not there yet is tried again
 LAST_WORDS = 1000  # milliseconds for what was said before the end
+SUBSCRIBE = b"\x01"  # to everything
+SEEN = ("shell", "iopub")  # what the recorder is shown
 AGENT = b"shopfloor-agent"  # one for shell and stdin: what a kernel asks goes to who asked it
 INSIDE = {
     "shell": zmq.DEALER,
@@ -137,9 +139,29 @@ class Doors:
             return port
         if channel == "iopub":
             outside.xpub_verbose = True  # the kernel greets each of its listeners
-        sockets = outside, self._inside_of(channel)
+        sockets = [outside, self._inside_of(channel)]
+        if channel in SEEN:
+            sockets.append(self._shown(channel))
         threading.Thread(target=_pass_on, args=sockets, name=channel, daemon=True).start()
         return port
+
+    def seen(self, channel: str, most: int) -> zmq.Socket[bytes]:
+        """What sees all that passes there, both ways, from now on; of more than ``most`` messages that wait in it
+        the newest are lost. For one of :data:`SEEN`; to be closed by whoever asked.
+        """
+        socket = self._context.socket(zmq.SUB)
+        socket.linger = 0
+        socket.rcvhwm = most
+        socket.subscribe(b"")
+        socket.connect(f"inproc://{channel}")
+        return socket
+
+    def _shown(self, channel: str) -> zmq.Socket[bytes]:
+        # One that is full drops, where any other kind of socket would hold up what passes.
+        socket = self._context.socket(zmq.PUB)
+        socket.linger = 0
+        socket.bind(f"inproc://{channel}")
+        return socket
 
     def _inside_of(self, channel: str) -> zmq.Socket[bytes]:
         socket = self._context.socket(INSIDE[channel])
@@ -148,6 +170,8 @@ class Doors:
         if channel != "iopub":
             socket.identity = AGENT
         socket.connect(f"ipc://{self._inside / 'kernel'}-{CHANNELS.index(channel) + 1}")
+        if channel == "iopub":
+            socket.send(SUBSCRIBE)  # a kernel sends nothing while nobody outside listens
         return socket
 
     def _in_the_loop(self, socket: zmq.Socket[bytes]) -> zmq.asyncio.Socket:
@@ -162,8 +186,13 @@ def _close(shadow: zmq.asyncio.Socket, socket: zmq.Socket[bytes]) -> None:
     socket.close()
 
 
-def _pass_on(outside: zmq.Socket[bytes], inside: zmq.Socket[bytes]) -> None:
+def _pass_on(
+    outside: zmq.Socket[bytes],
+    inside: zmq.Socket[bytes],
+    shown: zmq.Socket[bytes] | None = None,
+) -> None:
     with contextlib.suppress(zmq.ContextTerminated):
-        zmq.proxy(inside, outside)
-    for socket in (inside, outside):
-        socket.close()
+        zmq.proxy(inside, outside, shown)
+    for socket in (inside, outside, shown):
+        if socket:
+            socket.close()

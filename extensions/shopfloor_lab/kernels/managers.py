@@ -29,6 +29,7 @@ class JobKernels(AsyncMappingKernelManager):
         self.lab = Lab()
         self.board = Board()
         self._adopting: asyncio.Task[None] | None = None
+        self._ended: set[str] = set()  # by the person, though the end may take its time
 
     @default("use_pending_kernels")
     def _waits_for_none(self) -> bool:
@@ -71,6 +72,8 @@ class JobKernels(AsyncMappingKernelManager):
     ) -> None:
         kernel = self._kernels.get(kernel_id)
         provisioner = kernel.provisioner if kernel else None
+        if not restart:
+            self._ended.add(kernel_id)
         if isinstance(provisioner, JobProvisioner):
             if not kernel.ready.done():
                 provisioner.give_up()
@@ -87,6 +90,9 @@ class JobKernels(AsyncMappingKernelManager):
     async def _async_shutdown_all(self, now: bool = False) -> None:
         """End the kernels here; those that are jobs run on, for the next server to find."""
         self.board.close()
+        for kernel_id in self._ended.intersection(self._pending_kernels):
+            await asyncio.wait({self._pending_kernels[kernel_id]})
+            self._forget(kernel_id)
         for kernel_id, kernel in list(self._kernels.items()):
             if isinstance(kernel.provisioner, JobProvisioner):
                 await self._let_go(kernel_id, kernel)

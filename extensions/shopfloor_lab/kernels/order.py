@@ -45,7 +45,8 @@ class Order:
 
     ``key`` signs Jupyter's messages. ``publickey`` and ``secretkey`` (Z85) are CurveZMQ's, of both sides: the agent
     opens to who proves to hold the same pair, which is how jupyter_client 8.10 connects. ``scheduler`` is the offer's
-    configuration of it, ``peer`` a host that must be able to route to the agent.
+    configuration of it, ``peer`` a host that must be able to route to the agent. ``idle`` is the rule by which the job
+    ends for want of work, as shopfloor_jobs.idle has it in JSON; never, where it is empty.
     """
 
     launch: Launch
@@ -56,6 +57,7 @@ class Order:
     kernel_name: str
     scheduler: Mapping[str, Any]
     peer: str = ""
+    idle: Mapping[str, float] = field(default_factory=dict)
 
     def text(self) -> str:
         """As it lies among the job's private files."""

@@ -34,6 +34,11 @@ class Kernel:
     def lives(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def pid(self) -> int | None:
+        """None while none lives."""
+        return self._process.pid if self._process and self.lives else None
+
     def report(self) -> dict[str, Any]:
         """``code`` is that of the exit, below zero for a signal's number; None while it lives."""
         return {

@@ -31,6 +31,10 @@ from .order import KIND, ORDER, Arrival, Launch, Order
 
 SILENT = 7.0  # seconds without an answer of the agent after which the scheduler is asked whether the job still lives
 WAITED = 0.1  # seconds between looks for the end of a kernel
+UNREACHED = (
+    "its job runs, and JupyterLab does not reach it at {} yet; are the ports between the nodes open (see the"
+    " administrator's guide)?"
+)
 NO_CODE = 1  # an exit code for a kernel of which nobody knows one
 # Which notebook it is for. Not every JPY_…: one of them is the hub's token.
 NAMED = ("JPY_SESSION_NAME",)
@@ -54,6 +58,7 @@ class JobProvisioner(KernelProvisionerBase):
         self.job: KernelJob | None = None
         self._link: Link | None = None
         self._starts = 0
+        self.trouble = ""  # why a kernel whose job began is not there yet, in words
         self._is_let_go = self._is_given_up = False
 
     @property
@@ -105,8 +110,11 @@ class JobProvisioner(KernelProvisionerBase):
                 raise KernelEnded(f"its agent cannot start it: {error}") from error
             except NoAnswer as error:
                 self.log.warning("Kernel %s: %s", self.kernel_id, error)
+                if self._starts == 0:
+                    self.trouble = UNREACHED.format(self.connection_info["ip"])
                 if await self.job.is_over(ASKED):
                     raise KernelEnded(f"its job is over: {self.job.cause}") from error
+        self.trouble = ""
         if not told.lives:
             raise KernelEnded(told.trouble or f"the kernel ended with exit code {told.code}")
         return told

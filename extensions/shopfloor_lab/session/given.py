@@ -14,7 +14,7 @@ from shopfloor_jobs.request import Request
 
 @dataclass(frozen=True)
 class Given:
-    """``ends`` is when the scheduler ends the job, ``stops`` when it is asked to end: seconds since the epoch.
+    """The job began at ``began``, the scheduler ends it at ``ends``, and asks it to end at ``stops``: epoch seconds.
 
     ``kept_by_runner`` says that the whole job is ended when it uses more memory than it asked for; where it is
     not, the kernel of the node ends the largest program.
@@ -30,6 +30,7 @@ class Given:
     kept_by_runner: bool
     visible_gpus: str = ""
     slurm_job: str = ""
+    began: float = 0.0
 
 
 def given(environment: Mapping[str, str]) -> Given | None:
@@ -57,4 +58,5 @@ def given(environment: Mapping[str, str]) -> Given | None:
         kept_by_runner=bool(job["runner"]["memory"]),
         visible_gpus=environment.get("CUDA_VISIBLE_DEVICES", ""),
         slurm_job=environment.get("SLURM_JOB_ID", ""),
+        began=float(started.get("started", time.time())),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -72,6 +73,8 @@ class Session:
 
     async def _start(self) -> Watch | None:
         from .given import given
+        from .gpu_time import GpuTime
+        from .measuring import Measuring
         from .moved_end import MovedEnd
         from .use import Meter
         from .watch import Watch
@@ -84,14 +87,16 @@ class Session:
             return None
         if job is None:
             return None
+        gpu_time = GpuTime(job, self._home)
         watch = Watch(
             job,
             Work(self._server, self._clusters),
-            Meter(job, self._home),
+            Measuring(Meter(job, self._home, gpu_time=gpu_time), self._server.log),
             lambda seen: self._server.event_logger.emit(schema_id=EVENT, data={"session": seen}),
             self._end,
             self._server.log,
         )
+        atexit.register(gpu_time.write)
         self._running = asyncio.create_task(watch.run())
         self._running.add_done_callback(lambda task: self._report(task, watch))
         self._following = asyncio.create_task(MovedEnd(self._hub, job, watch.move_end).run())

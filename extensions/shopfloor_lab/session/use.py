@@ -12,6 +12,7 @@ from typing import Any
 from shopfloor_jobs.runner import cpu_seconds, descendants, memory_of
 
 from .given import Given
+from .gpu_time import GpuTime
 from .gpus import Gpu, Gpus
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -25,7 +26,7 @@ EXACT_FROM = (
 class Use:
     """CPUs in cores, memory and disk in bytes.
 
-    ``cpu`` is None at the first look; ``programs`` are the cores that each process but the server used.
+    ``cpu`` is None at the first look; ``programs`` are the cores that each process but the measuring one used.
     """
 
     cpu: float | None
@@ -44,10 +45,15 @@ class Use:
 
 
 class Meter:
-    """Measures one job, from the server in it; each :meth:`read` tells of the time since the one before."""
+    """Measures one job, from its server or agent; each :meth:`read` tells of the time since the one before.
 
-    def __init__(self, given: Given, home: Path, gpus: Gpus | None = None):
-        self._given, self._home = given, home
+    ``gpu_time`` counts along.
+    """
+
+    def __init__(
+        self, given: Given, home: Path, gpus: Gpus | None = None, gpu_time: GpuTime | None = None
+    ):
+        self._given, self._home, self._gpu_time = given, home, gpu_time
         self._gpus = gpus or Gpus(given.visible_gpus, given.request.gpus)
         self._before: tuple[float, dict[int, float]] | None = None
 
@@ -59,12 +65,15 @@ class Meter:
         request = self._given.request
         used, limit = self._memory(tree)
         free, size = disk(self._home)
+        gpus = tuple(self._gpus.look())
+        if self._gpu_time:
+            self._gpu_time.note(gpus)
         return Use(
             cpu=None if first else sum(cores.values()),
             cpu_limit=request.cpus,
             memory=used,
             memory_limit=limit,
-            gpus=tuple(self._gpus.look()),
+            gpus=gpus,
             home_free=free,
             home_size=size,
             programs={pid: share for pid, share in cores.items() if pid != ours},

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from shopfloor_jobs.directory import leave_cause
-from shopfloor_jobs.idle import Idle, State, judge
+from shopfloor_jobs.idle import State
 from shopfloor_jobs.time_left import time_left
 from shopfloor_jobs.within import set_within
 
 from .given import Given
-from .use import Meter, Use
+from .judging import Judging
+from .measuring import Measuring
+from .use import Use
 from .work import Sign, Work
 
-LOOK_SECONDS = 10.0
 FINAL_SECONDS = 10.0  # before the end, in which pages save what is not saved
-STOOD_STILL = 60.0  # seconds beyond a pause after which this process did not run, so it saw no work
 
 
 class Watch:
@@ -34,22 +34,19 @@ class Watch:
         self,
         given: Given,
         work: Work,
-        meter: Meter,
+        measuring: Measuring,
         emit: Callable[[dict[str, Any]], Any],
         end: Callable[[], Any],
         log: logging.Logger | logging.LoggerAdapter[Any],
         clock: Callable[[], float] = time.monotonic,
     ):
-        self.given, self._work, self._meter = given, work, meter
+        self.given, self._work, self._measuring = given, work, measuring
         self._emit, self._end, self._log, self._clock = emit, end, log, clock
         self._stops = given.stops
-        self._pause = min(LOOK_SECONDS, max(0.2, given.rule.warning / 10))
+        self._pause = given.rule.pause
         self.final = min(FINAL_SECONDS, given.rule.warning / 4)
-        self._stamps: dict[str, Any] = {}
-        self._last_work = self._looked = self._clock()
-        self._idle = Idle(State.OFF)
+        self._judging = Judging(given.rule, clock)
         self._use: Use | None = None
-        self._measuring: asyncio.Task[Use] | None = None
         self._sooner = asyncio.Event()
         self.looked = asyncio.Event()
 
@@ -59,7 +56,7 @@ class Watch:
             await self.look()
             self.looked.set()
             self._emit(self.describe())
-            if self._idle.state is State.EXPIRED:
+            if self._judging.idle.state is State.EXPIRED:
                 self._expire()  # nothing is awaited since it was judged
                 return
             if await set_within(self._sooner, self.next_look()):
@@ -77,22 +74,22 @@ class Watch:
 
     async def look(self) -> None:
         """Measure, and judge whether the server works."""
-        await self._measure()
+        self._use = await self._measuring.read(self._pause)
         self._note(self._work.signs(self._use))
-        idle = self._judge()
-        if idle.state is not self._idle.state and idle.state in (State.WARNED, State.EXPIRED):
+        before, idle = self._judging.idle, self._judging.judge()
+        if idle.state is not before.state and idle.state in (State.WARNED, State.EXPIRED):
             # A countdown that need not have begun is a nuisance, an end that need not have been a loss.
             self._note(await self._work.slow_signs())
             self._note(self._work.signs(self._use))
-            idle = self._judge()
-        self._log_change(idle)
-        self._idle = idle
+            idle = self._judging.judge()
+        if idle.state is not before.state:
+            self._log.info(self._judging.evidence(idle, self._work.signs(self._use)))
+        self._judging.idle = idle
 
     def describe(self) -> dict[str, Any]:
         """What a page shows, in durations only: a browser's clock may be wrong."""
         left = time_left(self._stops, time.time(), self.given.request.time)
-        now = self._clock()
-        ends = self._idle.ends
+        ends_in = self._judging.left
         return {
             "job": self.given.tag,
             "node": os.uname().nodename,
@@ -102,10 +99,10 @@ class Watch:
             "use": self._use.to_json() if self._use else None,
             "memory_ends": "server" if self.given.kept_by_runner else "kernel",
             "idle": {
-                "state": self._idle.state.value,
+                "state": self._judging.idle.state.value,
                 "after": self.given.rule.after,
-                "quiet": now - self._last_work,
-                "left": None if ends is None else max(0.0, ends - now),
+                "quiet": self._judging.quiet,
+                "left": None if ends_in is None else max(0.0, ends_in),
                 "final": self.final,
             },
         }
@@ -117,54 +114,14 @@ class Watch:
         """
         coming = time_left(self._stops, time.time(), self.given.request.time).next_warning
         due = [self._pause, *([coming] if coming else [])]
-        if self._idle.ends is not None:
-            left = self._idle.ends - self._clock()
+        if (left := self._judging.left) is not None:
             due += [left, *([left - self.final] if left > self.final else [])]
         return max(0.05, min(due))
 
-    async def _measure(self) -> None:
-        """Read the meter; one that hangs (a home directory whose server is away) delays nothing else."""
-        if self._measuring is None:
-            self._measuring = asyncio.create_task(asyncio.to_thread(self._meter.read))
-        done, _ = await asyncio.wait([self._measuring], timeout=self._pause)
-        if not done:
-            self._use = None
-            return
-        task, self._measuring = self._measuring, None
-        try:
-            self._use = task.result()
-        except OSError as error:
-            self._use = None
-            self._log.warning("What this job uses cannot be read: %s", error)
-
     def _note(self, signs: list[Sign]) -> None:
-        """Take down what worked since the last look."""
-        if self._is_final():
-            self._stamps["files"] = self._work.saves().stamp
-        for sign in signs:
-            if sign.busy or self._stamps.get(sign.what) != sign.stamp:
-                self._last_work = self._clock()
-            if sign.stamp is not None:
-                self._stamps[sign.what] = sign.stamp
-
-    def _is_final(self) -> bool:
-        return self._idle.ends is not None and self._idle.ends - self._clock() <= self.final
-
-    def _judge(self) -> Idle:
-        now = self._clock()
-        if now - self._looked > self._pause + STOOD_STILL:
-            self._last_work = now
-        self._looked = now
-        return judge(self.given.rule, self._last_work, now, self._idle)
-
-    def _log_change(self, idle: Idle) -> None:
-        if idle.state is self._idle.state:
-            return
-        signs = "; ".join(map(str, self._work.signs(self._use)))
-        quiet = self._clock() - self._last_work
-        self._log.info(
-            "Idle rule: %s after %.0f s without work (%s)", idle.state.value, quiet, signs
-        )
+        if (left := self._judging.left) is not None and left <= self.final:
+            self._judging.ignore(self._work.saves())
+        self._judging.note(signs)
 
     def _expire(self) -> None:
         try:

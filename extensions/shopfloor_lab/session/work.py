@@ -60,7 +60,8 @@ class Work:
             Sign("files", self._saved),
             *self._kernels(),
             *self._terminals(),
-            *_programs(use),
+            *(programs(use) if use else ()),
+            *(gpus(use) if use else ()),
         ]
 
     def saves(self) -> Sign:
@@ -108,21 +109,22 @@ def _stamp() -> str:
     return datetime.now().isoformat(timespec="microseconds")
 
 
-def _programs(use: Use | None) -> list[Sign]:
+def programs(use: Use) -> list[Sign]:
     """Programs that compute without a cell or a terminal that shows it, such as one with its output in a file."""
-    if use is None:
-        return []
-    signs = [
+    return [
         Sign(f"process {pid}", busy=True)
         for pid, cores in use.programs.items()
         if cores >= BUSY_CORES
     ]
-    signs += [
+
+
+def gpus(use: Use) -> list[Sign]:
+    """GPUs that compute, whatever is in their memory."""
+    return [
         Sign(f"GPU {number}", busy=True)
         for number, gpu in enumerate(use.gpus)
         if gpu.busy is not None and gpu.busy >= BUSY_GPU
     ]
-    return signs
 
 
 async def answers(kernel: Any, seconds: float = ANSWER_SECONDS) -> bool:
