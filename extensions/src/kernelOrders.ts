@@ -129,9 +129,14 @@ async function attach(
   { name, chosen }: Asked,
   job: JobKernel | null
 ): Promise<void> {
-  await orEnd(jobs, job, () =>
-    panel.sessionContext.changeKernel(job ? { id: job.id } : { name })
-  );
+  const { sessionContext } = panel;
+  await orEnd(jobs, job, async () => {
+    if (sessionContext.session?.kernel?.isDisposed) {
+      // Its kernel has ended, and Jupyter has dropped the session: Lab is to make another, not to change that one.
+      await sessionContext.sessionManager.refreshRunning();
+    }
+    await sessionContext.changeKernel(job ? { id: job.id } : { name });
+  });
   remember(panel, chosen);
 }
 

@@ -28,6 +28,7 @@ test('a warning is told at each mark once, and to who opens the page later', () 
   assert.deepEqual(what({ warning: 900 }, { warning: 900 }), []);
   assert.deepEqual(what({ warning: 900 }, { warning: 300 }), ['time']);
   assert.deepEqual(what({ warning: 300 }, { warning: null }), []);
+  assert.deepEqual(what({ warning: 300 }, { warning: 900 }), [], 'put off');
   assert.deepEqual(what(null, { warning: 300 }), ['time']);
 });
 
