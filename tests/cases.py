@@ -40,12 +40,16 @@ class Case:
     def wait_no_jobs(self, seconds: float = 30) -> None:
         wait_until(lambda: not self.jobs(), seconds, "no job is left", pause=0.2)
 
+    def cancel(self, job: Seen) -> None:
+        """From outside of Shopfloor."""
+        if self.cluster:
+            self.cluster.run(["scancel", job.id.split("_")[0]])
+        else:
+            asyncio.run(self.scheduler.cancel(job.owner, [job.id]))
+
     def cancel_all(self) -> None:
         for job in self.jobs():
-            if self.cluster:
-                self.cluster.run(["scancel", job.id.split("_")[0]])
-            else:
-                asyncio.run(self.scheduler.cancel(job.owner, [job.id]))
+            self.cancel(job)
         self.wait_no_jobs()
 
     def home(self, person: str) -> Path:

@@ -17,9 +17,9 @@ from shopfloor_jobs.request import FIELDS, Request
 from shopfloor_jobs.scheduler import SchedulerError
 
 from .costs import NONE_FREE, free_words, gpu_seconds, hours, left_words, room_words
+from .moments import moment
 from .offer_handler import SETTING
 from .offers import Known
-from .pages_servers import moment
 
 TEMPLATES = Path(__file__).parent / "templates"
 

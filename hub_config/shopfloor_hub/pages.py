@@ -1,4 +1,4 @@
-"""The hub's pages: puts templates, static files and the start route into JupyterHub; pages_servers tells what runs."""
+"""The hub's pages: puts templates, files and routes into JupyterHub; pages_servers and pages_jobs say what runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jupyterhub.utils import maybe_future
 from shopfloor_jobs.offer import Offer
 from shopfloor_jobs.scheduler import SchedulerError
 
-from . import form, help_handler, pages_ended, pages_servers
+from . import form, help_handler, moments, pages_ended, pages_jobs, pages_servers, stop_handler
 from .costs import left_words
 from .offer_handler import SETTING
 from .pages_start import StartHandler
@@ -42,6 +42,7 @@ def register(routes: list[tuple]) -> None:
             routes[position] = (pattern, StartHandler, *rest)
     if not any(pattern == STATIC_ROUTE for pattern, *_ in routes):
         routes.append((help_handler.ROUTE, help_handler.HelpHandler))
+        routes += stop_handler.ROUTES
         routes.append((STATIC_ROUTE, CacheControlStaticFilesHandler, {"path": str(STATIC)}))
 
 
@@ -61,7 +62,12 @@ class Pages:
     stopped = staticmethod(pages_servers.stopped)
     again = staticmethod(pages_servers.again)
     progress = staticmethod(pages_servers.progress)
-    utc = staticmethod(pages_servers.utc)
+    utc = staticmethod(moments.utc)
+    look = staticmethod(pages_jobs.look)
+    jobs = staticmethod(pages_jobs.jobs)
+    kernels = staticmethod(pages_jobs.kernels)
+    trouble = staticmethod(pages_jobs.trouble)
+    jobs_etag = staticmethod(pages_jobs.etag)
 
     def left(self, spawner: Any) -> list[str]:
         """What the person's projects have left, a line each; nothing while the scheduler has not said."""

@@ -14,7 +14,8 @@ from shopfloor_spawners import endings
 from shopfloor_spawners.ending import AT, Ending, Retry, retry_of
 
 from .form import editable
-from .pages_servers import Moment, Server, moment, server
+from .moments import Moment, moment
+from .pages_servers import Server, server
 
 SHOWN = 5
 LOOK_AGAIN = 30.0  # seconds after an end in which a page looks again for what is still being read

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jupyterhub.user import User
@@ -12,20 +11,16 @@ from shopfloor_jobs.job import Seen, State
 from shopfloor_jobs.offer import CUSTOM, hardware
 from shopfloor_spawners.progress import progress_of
 
-
-@dataclass(frozen=True)
-class Moment:
-    """A time: ``iso`` for the browser, which knows the reader's time zone, ``clock`` where it has no script."""
-
-    iso: str
-    clock: str
+from .moments import Moment, moment
+from .pages_jobs import STOPPING, queue, state_line
 
 
 @dataclass(frozen=True)
 class Server:
     """One server as pages show it; ``state`` is ``starting``, ``running``, ``stopping`` or ``ended``.
 
-    ``path`` is its part of JupyterHub's REST address; ``ends`` is None where the end is not known.
+    ``path`` is its part of JupyterHub's REST address, ``address`` that of the hub's pages; ``line`` says its state as
+    those of other jobs do. ``ends`` is None where the end is not known.
     """
 
     name: str
@@ -33,20 +28,13 @@ class Server:
     state: str
     url: str
     path: str
+    address: str
+    line: str = ""
+    place: int | None = None
+    expected: Moment | None = None
     node: str = ""
     hardware: str = ""
     ends: Moment | None = None
-
-
-def moment(epoch: float) -> Moment:
-    """Epoch seconds as a moment."""
-    then = datetime.fromtimestamp(epoch, tz=timezone.utc)
-    return Moment(then.isoformat(timespec="seconds"), then.astimezone().strftime("%H:%M"))
-
-
-def utc(naive: datetime) -> Moment:
-    """A time as JupyterHub's database holds it."""
-    return moment(naive.replace(tzinfo=timezone.utc).timestamp())
 
 
 def servers(user: Any) -> list[Server]:
@@ -71,13 +59,19 @@ def server(user: User, spawner: Any) -> Server:
     seen: Seen | None = getattr(spawner, "seen", None)
     request = getattr(spawner, "request", None)
     ended = seen is not None and seen.state is State.ENDED
+    state = _state(spawner)
+    place, expected = queue(seen) if seen and state == "starting" else (None, None)
     return Server(
         name=name,
         title=(getattr(spawner, "display_name", "") or name) if name else "",
-        state=_state(spawner),
+        state=state,
         url=user.server_url(name),
         path=f"users/{user.escaped_name}/"
         + (f"servers/{url_escape_path(name)}" if name else "server"),
+        address=user.escaped_name + (f"/{url_escape_path(name)}" if name else ""),
+        line=_line(state, None if ended else seen),
+        place=place,
+        expected=expected,
         node=seen.node if seen and not ended else "",
         hardware=hardware(request) if request else "",
         ends=moment(seen.ends) if seen and seen.ends and not ended else None,
@@ -97,6 +91,17 @@ def again(spawner: Any) -> dict[str, str]:
     if options and "preset" not in options:
         options["preset"] = CUSTOM
     return options
+
+
+def _line(state: str, seen: Seen | None) -> str:
+    if state == "stopping":
+        return STOPPING
+    if state == "running":
+        return f"Running on {seen.node}" if seen and seen.node else "Running"
+    # The job may run while what is in it is not ready yet.
+    if seen and seen.state is State.RUNNING:
+        seen = replace(seen, state=State.STARTING)
+    return state_line(seen) if seen else "Asked"
 
 
 def _state(spawner: Any) -> str:

@@ -39,6 +39,24 @@ def new_tag(kind: str, origin: str = "") -> str:
     return tag
 
 
+def kind_of(tag: str) -> str:
+    """The kind that the tag names; empty where it is no tag of ours."""
+    return tag.split("-")[1] if TAG.fullmatch(tag) else ""
+
+
+def family_of(tag: str) -> str:
+    """The origin for tags of jobs that belong to this one, so that who sees no more than names knows them by it.
+
+    Empty where it is no tag of ours.
+    """
+    return tag[-16:-8] if TAG.fullmatch(tag) else ""
+
+
+def are_family(one: str, other: str) -> bool:
+    """Whether one of these tags was made with :func:`family_of` of the other, or both with that of a third."""
+    return family_of(one) == family_of(other) != ""
+
+
 @dataclass(frozen=True)
 class Job:
     """One thing to run: ``command`` (an argument list) for ``owner``, with what ``request`` asks.

@@ -1,4 +1,4 @@
-"""Ends a server's job for certain: asks until the view shows it gone, however long the scheduler is silent."""
+"""Ends a job for certain: asks until the view shows it gone, however long the scheduler is silent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable
 from shopfloor_jobs.scheduler import SchedulerError
 from shopfloor_jobs.view import View
 
-from .intent import Intent
 from .logged import about, log
 
 AGAIN = 10.0  # seconds after which a job that lives on is cancelled once more
@@ -16,27 +15,36 @@ LONGEST_WAIT = 30.0  # seconds for a look of the view
 
 
 async def cancel(
-    view: View, owner: str, intent: Intent, is_being_submitted: Callable[[], bool]
+    view: View,
+    owner: str,
+    tag: str,
+    submitted: Callable[[], str] = lambda: "",
+    is_being_submitted: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Return when the job is gone and its secrets are removed; one that is submitted meanwhile is found by its tag."""
-    cancelled, again_at = "", 0.0
+    """Return when all copies of the job are gone and its secrets are removed.
+
+    ``submitted`` is the id of one that no look has shown yet; one that is submitted meanwhile is found by its tag.
+    """
+    cancelled: set[str] = set()
+    again_at = 0.0
     while True:
-        seen = view.last_known(owner, intent.tag)
-        job_id = (seen.id if seen and seen.alive else "") or intent.job_id
+        ids = [job.id for job in view.jobs(owner) if job.tag == tag and job.alive]
+        if not ids and (job_id := submitted()):
+            ids = [job_id]
         try:
-            if job_id and (job_id != cancelled or time.monotonic() > again_at):
-                await view.scheduler.cancel(owner, [job_id])
-                cancelled, again_at = job_id, time.monotonic() + AGAIN
+            if ids and (not cancelled.issuperset(ids) or time.monotonic() > again_at):
+                await view.scheduler.cancel(owner, ids)
+                cancelled, again_at = set(ids), time.monotonic() + AGAIN
         except SchedulerError as error:
-            fields = about(intent.tag, owner, job_id)
+            fields = about(tag, owner, ids[0])
             log.warning("Cancelling a job goes on: %s", error, extra=fields)
         open_before_the_look = is_being_submitted()
         view.hurry()
         await view.change(LONGEST_WAIT)
-        if not open_before_the_look and await view.is_gone(owner, intent.tag, None):
+        if not open_before_the_look and await view.is_gone(owner, tag, None):
             break
-    view.forget(owner, intent.tag)
-    await discard(view, owner, intent.tag)
+    view.forget(owner, tag)
+    await discard(view, owner, tag)
 
 
 async def discard(view: View, owner: str, tag: str) -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from jupyterhub import apihandlers
 from jupyterhub.apihandlers import APIHandler
 from jupyterhub.apihandlers.users import UserServerAPIHandler
+from jupyterhub.handlers import BaseHandler
 from jupyterhub.scopes import needs_scope
+from jupyterhub.user import User
 from tornado import web
 
 from . import access_handler, jobs_handler
@@ -101,20 +103,9 @@ class CheckedServerHandler(UserServerAPIHandler):
     async def delete(self, user_name: str, server_name: str = "") -> None:
         user = self.find_user(user_name)
         known = user is not None and server_name in user.orm_spawners
-        spawner = user.spawners[server_name] if known else None
-        if spawner is not None and spawner.active and not (spawner.seen and not spawner.seen.alive):
-            spawner.ended_by = self.current_user.name
-        if spawner is not None and spawner.is_to_resume:
-            # JupyterHub sees nothing to stop, but it would be started again in a moment.
-            await spawner.give_up()
-        # JupyterHub cannot stop a server whose check it has not finished: it answers with a bare 500.
-        elif spawner is not None and spawner.pending == "check":
-            ending = asyncio.ensure_future(spawner.end_check())
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(asyncio.shield(ending), self.slow_stop_timeout)
-            if not ending.done():
-                self.set_status(202)  # it goes on, as JupyterHub's own slow stops do
-                return
+        if known and not await _may_be_stopped(self, user.spawners[server_name]):
+            self.set_status(202)  # it goes on, as JupyterHub's own slow stops do
+            return
         await super().delete(user_name, server_name)
 
     def _check_still_meant(self, user_name: str, server_name: str, tag: str) -> None:
@@ -129,9 +120,42 @@ class CheckedServerHandler(UserServerAPIHandler):
             check_options(user.spawner.offer, options)
 
 
+async def stop_server(handler: BaseHandler, user: User, server_name: str) -> None:
+    """What JupyterHub does for a DELETE of a server, for a page; one that goes on when this returns is pending."""
+    spawner = user.spawners[server_name]
+    if spawner.pending in ("stop", "rename") or not await _may_be_stopped(handler, spawner):
+        return
+    if spawner.pending and spawner._spawn_future:
+        spawner._spawn_future.cancel()
+        await asyncio.wait([spawner._spawn_future], timeout=1)
+    elif not spawner.ready or await spawner.poll_and_notify() is not None:
+        return
+    await handler.stop_single_user(user, server_name)
+
+
+async def _may_be_stopped(handler: BaseHandler, spawner: ShopfloorSpawner) -> bool:
+    """Do what must come before JupyterHub stops a server; False where one goes on that it cannot stop yet."""
+    if spawner.active and not (spawner.seen and not spawner.seen.alive):
+        spawner.ended_by = handler.current_user.name
+    if spawner.is_to_resume:
+        # JupyterHub sees nothing to stop, but it would be started again in a moment.
+        await spawner.give_up()
+    # JupyterHub cannot stop a server whose check it has not finished: it answers with a bare 500.
+    elif spawner.pending == "check":
+        ending = asyncio.ensure_future(spawner.end_check())
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.shield(ending), handler.slow_stop_timeout)
+        return ending.done()
+    return True
+
+
 def register() -> None:
     """Put our routes in place, once, and take batchspawner's away, which trusts whatever a job posts."""
-    ours = [(r"/api/shopfloor/arrival", ArrivalHandler), jobs_handler.ROUTE, *access_handler.ROUTES]
+    ours = [
+        (r"/api/shopfloor/arrival", ArrivalHandler),
+        *jobs_handler.ROUTES,
+        *access_handler.ROUTES,
+    ]
     taken = {r"/api/batchspawner", *(path for path, _ in ours)}
     routes = [
         (path, CheckedServerHandler if handler is UserServerAPIHandler else handler, *rest)

@@ -9,6 +9,8 @@ from typing import Any
 
 from shopfloor_jobs.request import Request
 
+KIND = "server"
+
 
 def new_nonce() -> str:
     """What a job's server proves with that it is the one that was meant: 128 random bits.

@@ -1,4 +1,4 @@
-"""GET /hub/api/shopfloor/jobs: a person's own jobs as the hub's view shows them; nodes ask here, not Slurm."""
+"""A person's own jobs as the hub's view shows them, and the end of one; nodes ask here, not Slurm, and so does Home."""
 
 from __future__ import annotations
 
@@ -7,15 +7,27 @@ import json
 from typing import Any
 
 from jupyterhub.apihandlers import APIHandler
+from jupyterhub.scopes import needs_scope
+from shopfloor_jobs.job import TAG
+from shopfloor_jobs.scheduler import Unreachable
+from shopfloor_jobs.view import View
+from tornado import web
 
 from .asking import person_of
 
+STOP_SECONDS = 2.0  # that an answer waits for the end of what is stopped
+
+
+def etag_of(view: View, owner: str) -> str:
+    """That of the owner's jobs and of the view's trouble: it changes with either, not with each look."""
+    news = json.dumps([[job.to_json() for job in view.jobs(owner)], view.trouble]).encode()
+    return f'"{hashlib.sha256(news).hexdigest()}"'
+
 
 class JobsHandler(APIHandler):
-    """``{"jobs": [Seen…], "health": {"looked", "trouble", "since"}}``.
+    """``GET /hub/api/shopfloor/jobs`` → ``{"jobs": [Seen…], "health": {"looked", "trouble", "since"}}``.
 
-    The ETag is that of the jobs and of the trouble, so that a request with ``If-None-Match`` is answered 304 until
-    one of these changed, however often the view looked.
+    A request with ``If-None-Match`` is answered 304 until jobs or trouble changed, however often the view looked.
     """
 
     _etag: str | None = None
@@ -25,8 +37,7 @@ class JobsHandler(APIHandler):
         view = person.spawner.view
         view.await_news()
         jobs = [job.to_json() for job in view.jobs(owner=person.name)]
-        news = json.dumps([jobs, view.trouble]).encode()
-        self._etag = f'"{hashlib.sha256(news).hexdigest()}"'
+        self._etag = etag_of(view, person.name)
         self.finish(json.dumps({"jobs": jobs, "health": view.health.to_json()}))
 
     def compute_etag(self) -> str | None:
@@ -37,4 +48,29 @@ class JobsHandler(APIHandler):
         return False
 
 
-ROUTE = (r"/api/shopfloor/jobs", JobsHandler)
+class JobHandler(APIHandler):
+    """``DELETE /hub/api/shopfloor/users/NAME/jobs/TAG`` ends a kernel, a Dask cluster, or workers that lost theirs.
+
+    Whoever may stop the person's servers may. 204: all of it is gone; 202: it is being ended, and goes on so.
+    """
+
+    @needs_scope("delete:servers")
+    async def delete(self, user_name: str, tag: str) -> None:
+        person = self.find_user(user_name)
+        if person is None:
+            raise web.HTTPError(404)
+        alongside = person.spawner.watch.alongside
+        try:
+            found = await alongside.find(person.name, tag)
+        except Unreachable as error:
+            raise web.HTTPError(503, f"the scheduler does not answer: {error}") from error
+        if found is None:
+            raise web.HTTPError(404, f"{person.name} has nothing that runs with this tag")
+        gone = await alongside.stop(person.name, found, STOP_SECONDS)
+        self.set_status(204 if gone else 202)
+
+
+ROUTES = [
+    (r"/api/shopfloor/jobs", JobsHandler),
+    (rf"/api/shopfloor/users/([^/]+)/jobs/({TAG.pattern})", JobHandler),
+]

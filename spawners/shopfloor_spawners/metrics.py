@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
-from shopfloor_jobs.job import Seen
+from shopfloor_jobs.job import Seen, kind_of
 from shopfloor_jobs.scheduler import Scheduler
 from shopfloor_jobs.slurm import Slurm
 from shopfloor_jobs.view import View
@@ -129,7 +129,7 @@ def _tally(jobs: Iterable[Seen]) -> Tally[tuple[str, str]]:
     counts = Tally({("server", "pending"): 0, ("server", "running"): 0})
     for job in jobs:
         if job.alive:
-            kind = job.tag.split("-")[1] if job.tag.count("-") == 2 else ""
+            kind = kind_of(job.tag)
             counts[kind if kind in KINDS else "other", job.state.value] += 1
     return counts
 

@@ -24,7 +24,7 @@ from . import endings, metrics
 from .cancelling import LONGEST_WAIT, cancel, discard
 from .database import cannot_write
 from .encrypted import Encryption, answers
-from .intent import Intent, new_nonce
+from .intent import KIND, Intent, new_nonce
 from .logged import about, log
 from .options import StartRefused, check_form, check_options
 from .progress import is_news, progress_of
@@ -32,7 +32,7 @@ from .resume import resume_soon
 from .settings import Settings
 from .sight import Sight
 from .starting import follow, submit, url_of, wait_for_report
-from .watch import KIND, Watch
+from .watch import Watch
 
 CLEAN_UP_SECONDS = 30.0
 STORE_AGAIN = 1.0  # seconds
@@ -80,7 +80,12 @@ class ShopfloorSpawner(Settings):
     @property
     def view(self) -> View:
         """The hub's: however many wait, one look answers them."""
-        return Watch.of(self.scheduler_config, self.origin).view
+        return self.watch.view
+
+    @property
+    def watch(self) -> Watch:
+        """The hub's, of the scheduler that runs this server."""
+        return Watch.of(self.scheduler_config, self.origin)
 
     @property
     def encryption(self) -> Encryption | None:
@@ -312,7 +317,12 @@ class ShopfloorSpawner(Settings):
             with suppress(SchedulerError, asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self.submission), CLEAN_UP_SECONDS)
         self.cancelling = True
-        going_on = self._keep(cancel(self.view, self.owner, self.intent, self.is_being_submitted))
+        intent = self.intent
+        going_on = self._keep(
+            cancel(
+                self.view, self.owner, intent.tag, lambda: intent.job_id, self.is_being_submitted
+            )
+        )
         if not now:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(going_on), CLEAN_UP_SECONDS)

@@ -12,8 +12,8 @@ from shopfloor_jobs.scheduler import SchedulerError, SubmitRefused
 
 from . import endings
 from .cancelling import LONGEST_WAIT
+from .intent import KIND
 from .options import StartRefused
-from .watch import KIND
 
 if TYPE_CHECKING:
     from .spawner import ShopfloorSpawner

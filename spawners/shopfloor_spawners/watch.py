@@ -18,13 +18,14 @@ from shopfloor_jobs.view import View
 from sqlalchemy.exc import SQLAlchemyError
 
 from . import metrics
+from .alongside import Alongside
 from .cancelling import discard
+from .intent import KIND
 from .logged import about, log
 
 if TYPE_CHECKING:
     from .spawner import ShopfloorSpawner
 
-KIND = "server"
 LOOKS_BEFORE_SWEEP = 2
 
 
@@ -39,6 +40,7 @@ class Watch:
     def __init__(self, scheduler_config: Mapping[str, Any], origin: str):
         self.view: View = View(metrics.observed(scheduler_from(scheduler_config)))
         metrics.VIEW.view = self.view
+        self.alongside = Alongside(self.view)
         self.origin = origin
         self._unmeant: dict[str, int] = {}
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -19,3 +19,12 @@ def serious_faults(page: Page, where: str = "") -> list[list[str]]:
     if not page.evaluate("'axe' in window"):
         page.add_script_tag(path=AXE)
     return [one for one in page.evaluate(FIND, where) if one[0] in SERIOUS]
+
+
+def faults(page: Page) -> list[list[str]]:
+    """What axe-core calls serious or critical, in light and in dark."""
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found += [[scheme, *one] for one in serious_faults(page)]
+    return found

@@ -7,6 +7,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from tests.cases import Case
+from tests.harness import wait_until
 
 START_MS = 90_000
 STOP_MS = 30_000
@@ -36,6 +37,17 @@ class HubPages:
 
     def wait_for_lab(self, person: str) -> None:
         self.page.wait_for_url(re.compile(f"/user/{person}/lab"), timeout=START_MS)
+
+    def sees_running(self, title: str, only: bool = False) -> None:
+        """Load the home page until something with this title, or nothing else, is in its list."""
+
+        def shown() -> bool:
+            self.page.goto(f"{self.url}/hub/home")
+            texts = self.page.locator("li[data-state]").all_inner_texts()
+            alike = [text.strip().startswith(title) for text in texts]
+            return any(alike) and (all(alike) or not only)
+
+        wait_until(shown, 30, f"{title} runs", pause=0.25)
 
     def stop(self) -> None:
         """The button on the home page; returns when the page offers to start again."""

@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.cases import Case
 
-from .axe import serious_faults
+from .axe import faults
 from .chromium import window
 from .hub_pages import HubPages
 
 pytestmark = pytest.mark.browser
-
-
-def faults(page: Page) -> list[list[str]]:
-    """What axe-core calls serious or critical, in light and in dark."""
-    found = []
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        found += [[scheme, *one] for one in serious_faults(page)]
-    return found
 
 
 @pytest.mark.slurm

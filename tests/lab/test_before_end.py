@@ -200,7 +200,20 @@ async def test_what_takes_too_long_is_given_up(notebook: Notebook):
 
 async def test_a_kernel_that_dies_of_it_is_told(notebook: Notebook):
     await notebook.run("import shopfloor, os\n@shopfloor.before_end\ndef save(): os.abort()")
-    assert await notebook.end() == ("failed", "the kernel ended meanwhile")
+    # It is seen: nobody waits until the time is over.
+    ending = asyncio.create_task(notebook.end(3600))
+    assert await asyncio.wait_for(ending, 20) == ("failed", "the kernel ended meanwhile")
+
+
+async def test_a_restart_meanwhile_is_not_told_as_a_failure(notebook: Notebook):
+    await notebook.run("import shopfloor, time\n@shopfloor.before_end\ndef save(): time.sleep(60)")
+    ending = asyncio.create_task(notebook.end(3600))
+    await async_wait_until(lambda: len(notebook.reports) > 1, 10, "it is being saved")
+    notebook.client.stop_channels()
+    notebook.before_end.forget()
+    await notebook.kernel.end()
+    await asyncio.wait_for(ending, 10)
+    assert {state for state, _ in notebook.reports} == {"running"}
 
 
 async def test_a_kernel_that_wants_nothing_gets_no_signal(notebook: Notebook):

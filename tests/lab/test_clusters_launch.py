@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from shopfloor_jobs.job import Job, Seen, State
+from shopfloor_jobs.job import Job, Seen, State, are_family, new_tag
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import NothingNew, SubmitRefused, Unreachable
 from shopfloor_lab.clusters import launch as launching
@@ -82,6 +82,17 @@ async def test_a_hundred_workers_are_one_array_with_a_name_for_each_copy(launch:
     assert job.command[1].split(",") == [f"worker-{number}" for number in range(1, 101)]
     assert [place.id for place in places] == [f"1_{index}" for index in range(100)]
     assert read_workers(launch.directory) == {job.tag: job.command[1].split(",")}
+
+
+async def test_workers_bear_the_mark_of_their_cluster_in_their_name(tmp_path: Path):
+    clusters = [new_tag("cluster") for _ in range(2)]
+    launch = Launch(Scripted(), "alice", tmp_path / clusters[0], Request(), {})
+    launch.directory.mkdir()
+    await answered(submit(launch, 1))
+    await answered(submit(launch, 2))
+    tags = [job.tag for job, _ in launch.scheduler.submissions]
+    assert len(set(tags)) == 2
+    assert [[are_family(tag, one) for one in clusters] for tag in tags] == [[True, False]] * 2
 
 
 async def test_of_an_array_that_is_refused_what_is_within_the_limit_is_had(launch: Launch):

@@ -104,6 +104,7 @@ async def start(
             kernels=KernelTerms(idle=rule),
         )
         leave_offer(person.home, offer)
+        # What the provisioner is to do with that offer.
         monkeypatch.setattr(provisioner, "Order", partial(Order, idle=rule.to_json()))
         kernelspec(tmp_path / "share", preset, IPYTHON, "python", {"preset": preset})
         manager = AsyncKernelManager(kernel_name=preset)

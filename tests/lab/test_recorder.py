@@ -44,10 +44,25 @@ class RawKernel:
         self.shell.bind(f"ipc://{folder}/kernel-1")
         self.iopub.bind(f"ipc://{folder}/kernel-2")
         self.iopub.sndhwm = 0
-        self._person = self._context.socket(zmq.DEALER)
-        self._person.curve_serverkey = self._person.curve_publickey = order.publickey.encode()
-        self._person.curve_secretkey = order.secretkey.encode()
-        self._person.connect(f"tcp://127.0.0.1:{doors.ports['shell_port']}")
+        self.iopub.xpub_verbose = True
+        self._doors, self._order = doors, order
+        self._person = self._outside(zmq.DEALER, "shell_port")
+
+    def _outside(self, kind: int, port: str) -> zmq.Socket[bytes]:
+        socket = self._context.socket(kind)
+        socket.curve_serverkey = socket.curve_publickey = self._order.publickey.encode()
+        socket.curve_secretkey = self._order.secretkey.encode()
+        socket.connect(f"tcp://127.0.0.1:{self._doors.ports[port]}")
+        return socket
+
+    async def listener(self) -> zmq.Socket[bytes]:
+        """Somebody who sees all that the kernel says, from now on."""
+        socket = self._outside(zmq.SUB, "iopub_port")
+        socket.subscribe(b"")
+        # Not in the loop, which lets them in.
+        assert await asyncio.to_thread(self.iopub.poll, 10_000)
+        assert self.iopub.recv() == SUBSCRIBE
+        return socket
 
     async def request(self, cell: str) -> dict[str, Any]:
         """Somebody runs this cell, and the kernel has got it."""
@@ -119,7 +134,8 @@ async def test_it_says_whether_a_cell_runs_and_when_one_ran(here: Place):
     asked = await here.kernel.request("a")
     here.kernel.say(asked, "status", execution_state="busy")
     await async_wait_until(lambda: here.recorder.execution == "busy", 10, "it is seen unasked")
-    assert here.recorder.busy and here.recorder.worked > before
+    now = here.recorder.worked
+    assert here.recorder.busy and before < now < here.recorder.worked
     here.kernel.say(asked, "status", execution_state="idle")
     await async_wait_until(lambda: not here.recorder.busy, 10, "so is its end")
     ended = here.recorder.worked
@@ -139,6 +155,29 @@ async def test_of_a_flood_the_newest_is_kept_and_the_rest_is_counted(here: Place
     assert LIMIT - MB < len(output["text"]) <= LIMIT
     assert "".join(texts).endswith(output["text"])
     assert run["dropped"] == pytest.approx(100 * MB - len(output["text"]), rel=0.001)
+
+
+async def test_of_what_is_not_read_in_time_no_more_waits_than_is_kept(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(recorder, "QUIET", 60_000)
+    monkeypatch.setattr(recorder, "LATEST", 60)
+    await here.kernel.run("flood", *["x" * MB] * 30)
+    left_out = 19 * MB
+    await async_wait_until(lambda: here.recorder._handled > left_out, 20, "the rest is left out")
+    assert here.recorder._size <= LIMIT
+    run = await here.until_done("flood")
+    assert len(run["outputs"][0]["text"]) + run["dropped"] == pytest.approx(30 * MB, rel=0.001)
+
+
+async def test_what_somebody_has_seen_is_in_the_answer(here: Place):
+    listener = await here.kernel.listener()
+    for number in range(20):
+        await here.kernel.run(f"cell {number}", "x")
+        assert await asyncio.to_thread(listener.poll, 10_000)
+        while b'"idle"' not in (await asyncio.to_thread(listener.recv_multipart))[-1]:
+            pass
+        assert (await here.runs())[-1]["state"] == "done"
 
 
 async def test_the_order_of_many_cells_and_their_output_is_kept(here: Place):

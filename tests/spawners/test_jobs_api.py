@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from shopfloor_jobs.job import kind_of
 
 from tests.cases import Case
 from tests.harness import wait_until
+from tests.stand_ins import stand_in
 
 SMALL = {"cpus": 1, "memory": "512M"}
 
@@ -128,6 +130,25 @@ def test_what_a_cluster_cannot_give_back_its_owner_ends_and_nobody_else(case: Ca
 def test_nobody_gets_access_in_anothers_name(case: Case, tokens):
     assert access(case, case.hub.admin_token).status_code == 403
     assert access(case, "0" * 32).status_code == 403
+
+
+def test_her_own_kernels_and_clusters_she_ends_and_whoever_may_end_her_servers(case: Case, tokens):
+    kernel = stand_in(case, "alice", "kernel")
+    cluster = stand_in(case, "alice", "cluster")
+    workers = stand_in(case, "alice", "worker", cluster=cluster, count=2)
+
+    def end(tag: str, token: str | None) -> int:
+        return case.hub.api("DELETE", f"shopfloor/users/alice/jobs/{tag}", token).status_code
+
+    # bob is not told whether there is such a person, and she ends her server elsewhere.
+    [server] = [job.tag for job in case.jobs() if kind_of(job.tag) == "server"]
+    assert [end(kernel, tokens["bob"]), end(server, tokens["alice"])] == [404, 404]
+    assert end(workers, tokens["alice"]) == 404, "they are their cluster's"
+    wait_until(lambda: end(kernel, tokens["alice"]) in (202, 204), 30, "the hub knows of it")
+    assert end(cluster, case.hub.admin_token) in (202, 204)
+    wait_until(lambda: len(case.jobs()) == 1, 30, "only her server is left", pause=0.2)
+    wait_until(lambda: end(kernel, tokens["alice"]) == 404, 30, "the hub has seen it")
+    wait_until(lambda: end(cluster, tokens["alice"]) == 404, 30, "the hub has seen it")
 
 
 QUESTIONS = [

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from shopfloor_jobs.directory import home_words
-from shopfloor_jobs.job import Job, new_tag
+from shopfloor_jobs.job import Job, family_of, new_tag
 from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import Scheduler, SchedulerError, SubmitRefused, Unreachable
 
@@ -235,7 +235,7 @@ def worker_job(
 ) -> Job:
     """The job of these workers of the cluster with this job directory: a copy for each name."""
     return Job(
-        tag=new_tag("worker"),
+        tag=new_tag("worker", family_of(directory.name)),
         owner=owner,
         kind="worker",
         request=request,

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import zmq
-from shopfloor_jobs.directory import home_words, leave_cause
+from shopfloor_jobs.directory import home_words, leave_cause, tail
 from shopfloor_jobs.idle import Rule
 from shopfloor_jobs.within import set_within
 
 from shopfloor_lab.address import listening_address
 
+from . import not_begun
 from . import order as orders
 from .before_end import BeforeEnd
 from .channels import Doors
@@ -164,14 +165,25 @@ class Agent:
         if not self._kernel.lives:
             self._doors.kernel_begins()
             self._recorder.kernel_begins()
+            self._launched = launch
             await self._kernel.start(self._before_end.launch(launch, os.environ))
 
     def _tell_of_kernel(self) -> None:
-        if not self._kernel.lives:
+        kernel = self._kernel
+        if not kernel.lives:
+            if self._recorder.execution == "starting" and kernel.code and kernel.code > 0:
+                kernel.trouble = kernel.trouble or self._why_not_begun(kernel.code)
             self._doors.kernel_ended()
             self._recorder.kernel_ended()
         self._changed.set()
         self._tell()
+
+    def _why_not_begun(self, code: int) -> str:
+        try:
+            log = tail(self._path, index=_index())
+        except OSError:
+            log = ""
+        return not_begun.why(self._launched.argv, code, log)
 
     def _tell_of_job(self) -> None:
         if self._life:
@@ -204,12 +216,16 @@ class Agent:
         ended = self._kernel.trouble or f"the kernel ended {how}, and was not started again"
         cause = "nobody came for the kernel" if self._kernel.lives else ended
         with contextlib.suppress(OSError):
-            leave_cause(self._path, int(os.environ.get("SHOPFLOOR_INDEX", "0")), cause)
+            leave_cause(self._path, _index(), cause)
 
 
 def _report(living: asyncio.Task[None]) -> None:
     if not living.cancelled() and (error := living.exception()):
         log.error("This job is not watched any more", exc_info=error)
+
+
+def _index() -> int:
+    return int(os.environ.get("SHOPFLOOR_INDEX", "0"))
 
 
 def _short() -> str:

@@ -84,22 +84,22 @@ class BeforeEnd:
         began = time.monotonic()
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, SIGNAL)
-        while (passed := time.monotonic() - began) < seconds:
+        while (passed := time.monotonic() - began) < seconds and _lives(process):
             if self._process != process:
-                return  # it was started again
+                break
             note = read_json(told)
             if note:
                 self._tell(str(note.get("state")), str(note.get("text")))
                 if note.get("state") in ("done", "failed"):
                     return
-            elif not _lives(process):
-                break
             elif passed > HELD_AFTER:
                 self._tell("held", "a call into compiled code does not return: Python waits for it")
             await asyncio.sleep(PAUSE)
         self._give_up(process, seconds)
 
     def _give_up(self, process: int, seconds: float) -> None:
+        if self._process != process:
+            return  # another kernel was started
         if not _lives(process):
             self._tell("failed", "the kernel ended meanwhile")
         elif self.report and self.report["state"] == "running":

@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from shopfloor_jobs import directory
+from shopfloor_jobs.directory import home_words
 from shopfloor_jobs.within import set_within
 
-from shopfloor_lab.errors import Conflict
+from shopfloor_lab.errors import Conflict, NoAnswer
 
 from .job import KernelJob
 from .kept import Session, forget
@@ -24,6 +26,7 @@ from .kernel import JobKernel
 from .link import Link
 from .provisioner import SILENT, JobProvisioner
 from .rows import Facts, row
+from .runs import read_runs
 
 WAITS, RUNS = 1.0, 3.0  # seconds between looks
 MOVED = 30.0  # seconds for which the end that the scheduler has for a running job is believed
@@ -177,7 +180,13 @@ class Board:
 
     async def runs(self, kernel_id: str) -> list[dict[str, Any]]:
         """What the last run of each cell printed. Raises LookupError, Conflict or NoAnswer."""
-        return await self._link(kernel_id).runs()
+        entry = self.entry(kernel_id)
+        if not entry.cause:
+            return await self._link(kernel_id).runs()
+        try:
+            return list(await asyncio.to_thread(read_runs, entry.job.path)) if entry.job else []
+        except OSError as error:
+            raise NoAnswer(home_words(error, Path.home())) from error
 
     def _link(self, kernel_id: str) -> Link:
         entry = self.entry(kernel_id)

@@ -137,6 +137,12 @@ class JobProvisioner(KernelProvisionerBase):
         return self._link
 
     @property
+    def not_begun(self) -> str:
+        """Why the kernel ended before it answered, in words; another one would, too. Empty where that is not so."""
+        told = self._dead()
+        return told.trouble if told else ""
+
+    @property
     def ending(self) -> bool:
         """Whether the agent said that the job ends."""
         return self._link is not None and self._link.look().ending
@@ -238,6 +244,7 @@ class JobProvisioner(KernelProvisionerBase):
             kernel_name=self.parent.kernel_name if self.parent else "",
             scheduler=dict(offer.scheduler),
             peer=lab.offers.hub.host,
+            idle=offer.idle_of(self.request).to_json(),
         )
         job = Job(
             tag=new_tag(KIND),

@@ -29,7 +29,7 @@ from .runs import EACH, FILE, LIMIT, REQUEST, Message, Runs, forget_runs
 MOST_WAITING = 10_000  # messages that libzmq holds for it; what comes beyond them is lost
 TOGETHER = 20  # milliseconds in which messages gather before they are taken
 QUIET = 50  # milliseconds without a message after which they are read
-LATEST = 0.5  # seconds after which they are read in any case
+LATEST = 1.0  # seconds after which they are read in any case
 PIECE = 2 * 1024**2  # bytes that are taken before what is too much is left out
 WRITE_EVERY = 5.0  # seconds between writes of the file
 WRITE_RATE = 512 * 1024  # bytes a second that the home is asked to take, on average

@@ -30,9 +30,13 @@ class JobRestarter(AsyncIOLoopKernelRestarter):
         if not isinstance(provisioner, JobProvisioner):
             await super().poll()
             return
-        if await provisioner.poll() is not None and await self._is_over(provisioner):
-            self._end()
-            return
+        if await provisioner.poll() is not None:
+            if why := provisioner.not_begun:
+                provisioner.job.cause = why
+                await provisioner.cleanup()
+            if await self._is_over(provisioner):
+                self._end()
+                return
         try:
             await super().poll()
         except (KernelEnded, NoAnswer) as error:

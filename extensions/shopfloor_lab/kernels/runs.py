@@ -49,14 +49,15 @@ class Run(TypedDict):
 class Message(NamedTuple):
     """A message of Jupyter's that matters here, not yet read; ``at`` is when it passed, in epoch seconds.
 
-    ``content`` is empty where it was longer than :data:`LIMIT`; ``size`` is its length all the same.
+    A large ``content`` stays where libzmq has it until it is read, for it may never be. It is empty where it was
+    longer than :data:`LIMIT`; ``size`` is its length all the same.
     """
 
     kind: str
     header: bytes
     parent: bytes
     metadata: bytes
-    content: bytes
+    content: bytes | zmq.Frame
     size: int
     at: float
 
@@ -72,8 +73,13 @@ class Message(NamedTuple):
                     return None
                 size = len(content)
                 heads = (one.bytes for one in (header, parent, metadata))
-                return cls(kind, *heads, content.bytes if size <= LIMIT else b"", size, at)
+                kept = content if PIECE < size <= LIMIT else content.bytes if size <= PIECE else b""
+                return cls(kind, *heads, kept, size, at)
         return None
+
+    def read(self) -> Any:
+        """The content. Raises ValueError."""
+        return json.loads(self.content if isinstance(self.content, bytes) else self.content.bytes)
 
 
 class _Stream:
@@ -225,7 +231,7 @@ class Runs:
                 self.changes += 1
 
     def _ask(self, message: Message) -> None:
-        header, content = json.loads(message.header), json.loads(message.content)
+        header, content = json.loads(message.header), message.read()
         cell = json.loads(message.metadata).get("cellId")
         cell = str(cell) if cell else None
         # What a program asks for itself is nobody's work, and has no place to be shown.
@@ -263,7 +269,7 @@ class Runs:
         self.changes += 1
 
     def _status(self, run: _Recorded | None, message: Message) -> None:
-        state = json.loads(message.content)["execution_state"]
+        state = message.read()["execution_state"]
         if state in ("starting", "idle", "busy"):
             self._state = state
         if state == "idle":
@@ -283,7 +289,7 @@ class Runs:
             self._count(run, message)
 
     def _count(self, run: _Recorded, message: Message) -> None:
-        count = json.loads(message.content).get("execution_count")
+        count = message.read().get("execution_count")
         if isinstance(count, int):
             run.count = count
             self.changes += 1
@@ -291,7 +297,7 @@ class Runs:
     def _stream(self, run: _Recorded | None, message: Message) -> None:
         if not run or not self._takes(run, "stream"):
             return
-        content = json.loads(message.content)
+        content = message.read()
         name, text = str(content["name"]), content["text"].encode(errors="replace")
         if not text:
             return
@@ -305,7 +311,7 @@ class Runs:
         self._fit()
 
     def _display(self, run: _Recorded | None, message: Message) -> None:
-        kind, content = message.kind, json.loads(message.content)
+        kind, content = message.kind, message.read()
         display = (content.get("transient") or {}).get("display_id")
         # Lab shows the newest under this name wherever it was shown before.
         self._update(display, content)
@@ -316,7 +322,7 @@ class Runs:
 
     def _error(self, run: _Recorded | None, message: Message) -> None:
         if run and self._takes(run, "error"):
-            content = json.loads(message.content)
+            content = message.read()
             told = {name: content[name] for name in ("ename", "evalue", "traceback")}
             self._add(run, _Shown({"output_type": "error", **told}))
             self._fit()
@@ -324,7 +330,7 @@ class Runs:
     def _clear_output(self, run: _Recorded | None, message: Message) -> None:
         if not run:
             return
-        if json.loads(message.content).get("wait"):
+        if message.read().get("wait"):
             run.clears = True
         else:
             self._clear(run)

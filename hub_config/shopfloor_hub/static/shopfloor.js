@@ -142,12 +142,20 @@ function startForm(form) {
   document.querySelector("#refusal") && fields.querySelector("[aria-invalid]")?.focus();
 }
 
-document.addEventListener("DOMContentLoaded", () => {
-  showClocks(document);
-  document.querySelectorAll("form[data-once]").forEach(sendOnce);
-  document.querySelectorAll("[data-stop]").forEach((button) => {
-    button.addEventListener("click", () => stop(button));
+/** Make what is below an element live. */
+function enliven(root) {
+  showClocks(root);
+  root.querySelectorAll("form[data-once]").forEach(sendOnce);
+  root.querySelectorAll("[data-stop]").forEach((button) => {
+    button.addEventListener("click", (event) => {
+      event.preventDefault();
+      void stop(button);
+    });
   });
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  enliven(document);
   const form = document.querySelector("#spawn_form");
   if (form) {
     startForm(form);
