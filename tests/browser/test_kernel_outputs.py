@@ -13,7 +13,7 @@ from tests.cases import Case
 from .chromium import RESULTS
 from .lab_pages import LAB_MS, Lab, Notebook
 from .lab_visit import visit
-from .test_kernel_story import open_on_a_node
+from .test_kernel_story import open_on_a_node, stop_kernel
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
@@ -96,8 +96,9 @@ def test_the_end_of_the_job_is_told_below_the_cell_that_it_was_computing(local_h
         stop_kernel(lab)
         expect(toolbar.get_by_role("button", name="Here", exact=True)).to_be_visible()
         expect(toolbar.get_by_role("button", name="Run on Small CPU")).to_be_visible()
-        expect(page.locator(".jp-Dialog")).to_have_count(0)
+        expect(notebook.panel.get_by_text("No Kernel")).to_be_visible()
         page.screenshot(path=RESULTS / "kernel-stopped.png")
+        expect(page.locator(".jp-Dialog")).to_have_count(0)
 
 
 class Cut:
@@ -139,15 +140,6 @@ def reopened(page: Page) -> Notebook:
         "data-state", "running", timeout=LAB_MS
     )
     return Notebook(page, page.locator(".jp-NotebookPanel:visible"))
-
-
-def stop_kernel(lab: Lab) -> None:
-    """In the panel; asks nothing, for it computes nothing."""
-    row = lab.jobs().panel.get_by_test_id("shopfloor-job-kernel")
-    living = row.and_(lab.page.locator('[data-state="running"]'))
-    living.locator("button[aria-expanded]").click()
-    living.get_by_role("button", name=re.compile("^Stop the kernel")).click()
-    expect(living).to_have_count(0)
 
 
 def begin(notebook: Notebook, source: str = PRINT) -> None:
