@@ -50,7 +50,7 @@ class HubPages:
         wait_until(shown, 30, f"{title} runs", pause=0.25)
 
     def stop(self) -> None:
-        """The button on the home page, with what runs beside the server; returns when the page offers to start again."""
+        """The button on the home page, for all that runs; returns when the page offers to start again."""
         self.page.goto(f"{self.url}/hub/home")
         self.page.get_by_role("button", name="Stop", exact=True).click()
         again = self.page.get_by_role("button", name="Open JupyterLab")

@@ -48,7 +48,6 @@ def test_what_was_printed_meanwhile_is_there(local_hub: Case):
         notebook.wait_printed("line 2;")
         notebook.save()
         notebook = reopened(page)
-        expect(notebook.busy).to_have_count(1)
         expect_all(notebook)
 
         begin(notebook)
