@@ -20,6 +20,13 @@ import type {
   Start
 } from './contract.ts';
 import { readEvents } from './events.ts';
+import type {
+  Chosen,
+  JobKernel,
+  JobKernelList,
+  KernelStart,
+  Run
+} from './kernelContract.ts';
 import { Refusal } from './refusal.ts';
 import type { Share, SharedItem, SharedView, Sharing } from './sharing.ts';
 import type { Words } from './words.ts';
@@ -178,6 +185,44 @@ export class Api {
   async examples(): Promise<string> {
     const { path } = await this._ask<{ path: string }>('POST', ['examples']);
     return path;
+  }
+
+  /** What the form for a kernel is drawn from, with the kernels of every language. */
+  kernelForm(): Promise<FormParts> {
+    return this._ask('GET', ['job-kernels', 'form']);
+  }
+
+  kernelOutlook(request: Chosen): Promise<Outlook> {
+    return this._ask('POST', ['job-kernels', 'outlook'], { request });
+  }
+
+  jobKernels(): Promise<JobKernelList> {
+    return this._ask('GET', ['job-kernels']);
+  }
+
+  /** There at once, though it may wait for hours. */
+  startKernel(start: KernelStart): Promise<JobKernel> {
+    return this._ask('POST', ['job-kernels'], start);
+  }
+
+  /** Says that a kernel is wanted, though it computes nothing. */
+  keepKernel(id: string): Promise<JobKernel> {
+    return this._ask('PATCH', ['job-kernels', id], { keep: true });
+  }
+
+  /** Cancels one that waits, ends one that runs, takes one that has ended off the list. */
+  async endKernel(id: string): Promise<void> {
+    await this._ask('DELETE', ['job-kernels', id]);
+  }
+
+  /** What the last run of each cell printed. */
+  async runs(id: string): Promise<Run[]> {
+    const { runs } = await this._ask<{ runs: Run[] }>('GET', [
+      'job-kernels',
+      id,
+      'runs'
+    ]);
+    return runs;
   }
 
   session(): Promise<Session | NoJob> {

@@ -1,48 +1,41 @@
-/** The start form as values: which fields to show, what was typed, and the request that it makes. */
+/** The forms that ask for jobs, as values: which fields to show, what was typed, and the request that it makes. */
 
-import type {
-  Field,
-  Limit,
-  Offer,
-  Preset,
-  Request,
-  Start,
-  Value
-} from './contract.ts';
+import type { Field, Limit, Offer, Request, Start } from './contract.ts';
 import {
-  parseBytes,
-  parseSeconds,
-  showBytes,
-  showSeconds,
-  writeBytes,
-  writeSeconds
-} from './quantity.ts';
+  defaultPreset,
+  isSame,
+  presetRequest,
+  type Problems,
+  readFields,
+  showValue,
+  writeFields
+} from './fieldValues.ts';
+import type { Chosen } from './kernelContract.ts';
+import { parseSeconds, writeSeconds } from './quantity.ts';
 import type { Words } from './words.ts';
 
 /** The card beside the presets that unfolds the fields. */
 export const CUSTOM = 'custom';
 
-/** What the form holds: text as typed, by field name. */
-export interface Inputs {
+/** The card before the presets of a kernel's form: in JupyterLab's own job. */
+export const HERE = 'here';
+
+/** What each form holds: the card and the kernel that were chosen, and text as typed, by field name. */
+export interface Picked {
+  /** A preset's name, `CUSTOM` or `HERE`. */
+  preset: string;
+  /** The kernel in whose environment it runs; empty for the server's own. */
+  kernel: string;
+  fields: Record<string, string>;
+}
+
+/** What the form of a cluster holds. */
+export interface Inputs extends Picked {
   name: string;
   /** A number, or a range such as `2–8`. */
   workers: string;
   /** How long the cluster lasts; empty: as long as each worker. */
   lasts: string;
-  /** A preset's name, or `CUSTOM`. */
-  preset: string;
-  /** The kernel in whose environment the workers run; empty for the server's own. */
-  kernel: string;
-  fields: Record<string, string>;
-}
-
-/** Sentences to show, by field name; `name`, `workers`, `preset` and `kernel` are fields of the form too. */
-export type Problems = Record<string, string>;
-
-/** The preset that is chosen when nobody chose. */
-export function defaultPreset(offer: Offer): Preset {
-  const preset = offer.presets.find(one => one.name === offer.default_preset);
-  return preset ?? offer.presets[0];
 }
 
 /** The fields that a person has a choice in; one with a single possible value is not worth a line. */
@@ -113,16 +106,78 @@ export function inputsFrom(offer: Offer, earlier?: Start): Inputs {
   };
 }
 
-/** The form after another card was chosen; `CUSTOM` goes on from the values of the card before. */
-export function choosePreset(
+/** A fresh form for a kernel: the default preset, or what was chosen before; null: that it runs here. */
+export function pickedFrom(
   offer: Offer,
-  inputs: Inputs,
+  kernel: string,
+  chosen?: Chosen | null
+): Picked {
+  const standard = defaultPreset(offer);
+  if (!chosen) {
+    const fields = writeFields(offer, standard.request);
+    return { preset: chosen === null ? HERE : standard.name, kernel, fields };
+  }
+  const { preset: name, ...changed } = chosen;
+  const named = offer.presets.find(one => one.name === name);
+  const request = named
+    ? { ...presetRequest(offer, named), ...changed }
+    : { ...standard.request, ...changed };
+  const same = offer.presets.find(
+    one => !one.disabled && isSame(offer, one.request, request)
+  );
+  return {
+    preset: same?.name ?? CUSTOM,
+    kernel,
+    fields: writeFields(offer, request)
+  };
+}
+
+/** The form after another card was chosen; `CUSTOM` goes on from the values of the card before. */
+export function choosePreset<T extends Picked>(
+  offer: Offer,
+  inputs: T,
   name: string
-): Inputs {
+): T {
   const preset = offer.presets.find(one => one.name === name);
   return preset
     ? { ...inputs, preset: name, fields: writeFields(offer, preset.request) }
-    : { ...inputs, preset: CUSTOM };
+    : { ...inputs, preset: name === HERE ? HERE : CUSTOM };
+}
+
+/** The request that was chosen, or the sentences that say what to mend. */
+export function requestFrom(
+  offer: Offer,
+  { preset: name, fields }: Picked,
+  trans: Words
+): { request: Request } | { problems: Problems } {
+  const preset = offer.presets.find(one => one.name === name);
+  if (preset?.disabled) {
+    return { problems: { preset: preset.disabled } };
+  }
+  const problems: Problems = {};
+  const request = preset
+    ? presetRequest(offer, preset)
+    : readFields(offer, fields, problems, trans);
+  return Object.keys(problems).length ? { problems } : { request };
+}
+
+/** What to ask a kernel's job with, a preset of the site's by its name; null: it is to run here. */
+export function chosenFrom(
+  offer: Offer,
+  picked: Picked,
+  trans: Words
+): { chosen: Chosen | null } | { problems: Problems } {
+  if (picked.preset === HERE) {
+    return { chosen: null };
+  }
+  const result = requestFrom(offer, picked, trans);
+  if ('problems' in result) {
+    return result;
+  }
+  const preset = offer.presets.find(one => one.name === picked.preset);
+  return {
+    chosen: preset && !preset.own ? { preset: preset.name } : result.request
+  };
 }
 
 /** What to send, or the sentences that say what to mend. Limits are the offer's; the server checks again. */
@@ -133,15 +188,13 @@ export function startFrom(
 ): { start: Start } | { problems: Problems } {
   const problems: Problems = {};
   const workers = readWorkers(offer, inputs.workers, problems, trans);
-  const preset = offer.presets.find(one => one.name === inputs.preset);
-  if (preset?.disabled) {
-    problems.preset = preset.disabled;
-  }
-  const request = preset
-    ? presetRequest(offer, preset)
-    : readFields(offer, inputs.fields, problems, trans);
+  const result = requestFrom(offer, inputs, trans);
   // Beside presets there is no field for it.
-  const lasts = preset ? null : readLasts(inputs.lasts, problems, trans);
+  const lasts =
+    inputs.preset === CUSTOM ? readLasts(inputs.lasts, problems, trans) : null;
+  if ('problems' in result) {
+    return { problems: { ...problems, ...result.problems } };
+  }
   if (Object.keys(problems).length || workers === null) {
     return { problems };
   }
@@ -150,46 +203,45 @@ export function startFrom(
     start: {
       ...(name ? { name } : {}),
       ...workers,
-      request,
+      request: result.request,
       ...(lasts === null ? {} : { lasts }),
       ...(inputs.kernel ? { kernel: inputs.kernel } : {})
     }
   };
 }
 
-/** Where a refusal by the server belongs in the form. */
+/** Where a refusal by the server belongs in the form of a cluster. */
 export function problemsFrom(
   message: string,
   field: string | null,
   offer: Offer,
   inputs: Inputs
 ): Problems {
-  const visible =
-    field === 'workers' ||
-    field === 'name' ||
-    field === 'kernel' ||
-    (inputs.preset === CUSTOM &&
-      (field === 'lasts' ||
-        shownFields(offer).some(one => one.name === field)));
+  const custom = inputs.preset === CUSTOM;
+  const placed = ['workers', 'name', 'kernel', ...(custom ? ['lasts'] : [])];
   if (field === 'minimum' || field === 'maximum' || field === 'adapt') {
     return { workers: message };
   }
   if (field === 'notebook') {
     return { kernel: message };
   }
-  return { [visible && field ? field : 'preset']: message };
+  return problemsAt(message, field, offer, inputs, placed);
 }
 
-/** A preset in full: what it leaves out is the field's default, not the default preset's value. */
-function presetRequest(offer: Offer, preset: Preset): Request {
-  const standard = defaultPreset(offer).request;
-  const request: Request = {};
-  for (const field of offer.fields) {
-    if (field.name in preset.request || field.name in standard) {
-      request[field.name] = standardValue(field, preset.request);
-    }
-  }
-  return request;
+/** The same for any form, which has inputs for what is `placed` beside the offer's fields. */
+export function problemsAt(
+  message: string,
+  field: string | null,
+  offer: Offer,
+  { preset }: Picked,
+  placed: string[]
+): Problems {
+  const visible =
+    field !== null &&
+    (placed.includes(field) ||
+      (preset === CUSTOM &&
+        shownFields(offer).some(one => one.name === field)));
+  return { [visible ? field : 'preset']: message };
 }
 
 /** How many workers a start means at most: what its outlook is asked for. */
@@ -245,108 +297,4 @@ function readLasts(
     );
   }
   return value;
-}
-
-function readFields(
-  offer: Offer,
-  typed: Record<string, string>,
-  problems: Problems,
-  trans: Words
-): Request {
-  const standard = defaultPreset(offer).request;
-  const request: Request = {};
-  for (const field of offer.fields) {
-    const text = typed[field.name];
-    if (text === undefined) {
-      continue;
-    }
-    const value = readValue(field, text);
-    if (value === null) {
-      problems[field.name] = malformed(field, trans);
-      continue;
-    }
-    const outside = outsideLimit(field, value, offer.limits[field.name], trans);
-    if (outside) {
-      problems[field.name] = outside;
-    } else if (value !== standardValue(field, standard)) {
-      // What is absent is the default preset's, and the server may then fit the rest around it.
-      request[field.name] = value;
-    }
-  }
-  return request;
-}
-
-function readValue(field: Field, text: string): Value | null {
-  switch (field.type) {
-    case 'choice':
-      return text;
-    case 'bytes':
-      return parseBytes(text);
-    case 'seconds':
-      return parseSeconds(text);
-    case 'integer':
-      return /^\d{1,9}$/.test(text.trim()) ? Number(text) : null;
-  }
-}
-
-function malformed(field: Field, trans: Words): string {
-  switch (field.type) {
-    case 'bytes':
-      return trans.__('%1: a size such as 4 GB or 512 MB.', field.label);
-    case 'seconds':
-      return trans.__('%1: a time such as 2 h, 1:30 h or 45 min.', field.label);
-    default:
-      return trans.__('%1: a whole number.', field.label);
-  }
-}
-
-function outsideLimit(
-  field: Field,
-  value: Value,
-  limit: Limit | undefined,
-  trans: Words
-): string | null {
-  if (typeof value !== 'number') {
-    return null;
-  }
-  const { min, max } = limit ?? {};
-  if (typeof min === 'number' && value < min) {
-    return trans.__('%1: at least %2.', field.label, showValue(field, min));
-  }
-  if (typeof max === 'number' && value > max) {
-    return trans.__('%1: at most %2.', field.label, showValue(field, max));
-  }
-  return null;
-}
-
-function showValue(field: Field, value: number): string {
-  return field.type === 'bytes'
-    ? showBytes(value)
-    : field.type === 'seconds'
-      ? showSeconds(value)
-      : String(value);
-}
-
-function standardValue(field: Field, request: Request): Value {
-  return request[field.name] ?? field.default ?? '';
-}
-
-function writeFields(offer: Offer, request: Request): Record<string, string> {
-  const written: Record<string, string> = {};
-  for (const field of offer.fields) {
-    const value = standardValue(field, request);
-    written[field.name] =
-      typeof value === 'number' && field.type === 'bytes'
-        ? writeBytes(value)
-        : typeof value === 'number' && field.type === 'seconds'
-          ? writeSeconds(value)
-          : String(value);
-  }
-  return written;
-}
-
-function isSame(offer: Offer, left: Request, right: Request): boolean {
-  return offer.fields.every(
-    field => standardValue(field, left) === standardValue(field, right)
-  );
 }

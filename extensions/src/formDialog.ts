@@ -34,7 +34,9 @@ export class FormDialog extends Dialog<unknown> {
         // Lab closes its circle of Tab before React has drawn the form: the first input is put in here.
         event.stopPropagation();
         event.preventDefault();
-        this._options.body.node.querySelector('input')?.focus();
+        this._options.body.node
+          .querySelector<HTMLElement>('input, select')
+          ?.focus();
         return;
       }
       if (event.key === 'Enter' && this._takesEnter(event.target)) {

@@ -1,15 +1,10 @@
-/** How the start form is drawn; `startForm.tsx` holds what it shows. */
+/** How the forms that ask for jobs are drawn; `offerForm.tsx` holds what they show. */
 
 import React from 'react';
 
 import type { Offer } from './contract.ts';
-import {
-  CUSTOM,
-  choosePreset,
-  type Inputs,
-  type Problems,
-  shownFields
-} from './form.ts';
+import type { Problems } from './fieldValues.ts';
+import { CUSTOM, choosePreset, type Picked, shownFields } from './form.ts';
 import { Card, FieldInput, inputId, TextInput } from './inputs.tsx';
 import type { Words } from './words.ts';
 
@@ -18,56 +13,51 @@ const PRESET = 'presetName';
 /** The id of the input in which a preset is named. */
 export const PRESET_NAME = inputId(PRESET);
 
-interface FormProps {
+export interface FormProps<T extends Picked> {
   offer: Offer;
-  inputs: Inputs;
+  inputs: T;
   problems: Problems;
   /** What is free, in words by preset. */
   rooms: Record<string, string>;
   busy: boolean;
   trans: Words;
   presetName: string;
+  /** What the cards are about. */
+  legend: string;
+  /** What stands above the cards, before the presets' cards, and after the fields of Custom. */
+  head: React.ReactNode;
+  first?: React.ReactNode;
+  more?: React.ReactNode;
   /** What stands between the fields and the foot. */
   children: React.ReactNode;
+  /** The problems that are shown there. */
+  placed: string[];
+  /** The last line. */
+  foot: string;
   onPresetName: (name: string) => void;
   onSave: () => void;
   onDelete: (name: string) => void;
-  onChange: (inputs: Inputs, touched: string) => void;
+  onChange: (inputs: T, touched: string) => void;
 }
 
-/** Cards, fields and what stands below them. */
-export function FormView(props: FormProps): React.ReactElement {
+/** Cards, fields and what stands around them. */
+export function FormView<T extends Picked>(
+  props: FormProps<T>
+): React.ReactElement {
   const { offer, inputs, problems, busy, trans, onChange } = props;
   const shown = shownFields(offer);
   const custom = inputs.preset === CUSTOM;
   const placed = new Set([
-    ...['name', 'workers', 'kernel'],
-    ...(custom
-      ? ['presetName', 'lasts', ...shown.map(field => field.name)]
-      : [])
+    ...props.placed,
+    ...(custom ? [PRESET, ...shown.map(field => field.name)] : [])
   ]);
   const elsewhere = Object.keys(problems).filter(name => !placed.has(name));
   return (
     <div aria-busy={busy}>
-      <div className="shopfloor-StartForm-pair">
-        <TextInput
-          id="name"
-          label={trans.__('Name (optional)')}
-          value={inputs.name}
-          problem={problems.name}
-          onChange={name => onChange({ ...inputs, name }, 'name')}
-        />
-        <TextInput
-          id="workers"
-          label={workersLabel(offer, trans)}
-          value={inputs.workers}
-          problem={problems.workers}
-          help={trans.__('A range such as 0–8 follows the work.')}
-          onChange={workers => onChange({ ...inputs, workers }, 'workers')}
-        />
-      </div>
+      {props.head}
       <fieldset className="shopfloor-Cards">
-        <legend>{trans.__('Each worker gets')}</legend>
+        <legend>{props.legend}</legend>
+        {props.first}
         {offer.presets.map(preset => (
           <Card
             key={preset.name}
@@ -122,17 +112,14 @@ export function FormView(props: FormProps): React.ReactElement {
               }
             />
           ))}
-          <TextInput
-            id="lasts"
-            label={trans.__('Cluster lasts (optional)')}
-            help={trans.__(
-              'Longer than its workers, whose places are then taken by new ones; else as long as each of them.'
-            )}
-            value={inputs.lasts}
-            problem={problems.lasts}
-            onChange={lasts => onChange({ ...inputs, lasts }, 'lasts')}
+          {props.more}
+          <SavePreset
+            presetName={props.presetName}
+            problems={problems}
+            trans={trans}
+            onPresetName={props.onPresetName}
+            onSave={props.onSave}
           />
-          <SavePreset {...props} />
         </div>
       )}
       {props.children}
@@ -140,16 +127,19 @@ export function FormView(props: FormProps): React.ReactElement {
         {elsewhere.map(name => problems[name]).join(' ')}
       </div>
       <div role="status" className="shopfloor-StartForm-foot shopfloor-Grey">
-        {busy
-          ? trans.__('Asking for it…')
-          : trans.__('Closing the tab does not stop a cluster.')}
+        {busy ? trans.__('Asking for it…') : props.foot}
       </div>
     </div>
   );
 }
 
 /** Keeps the fields under a name of the person's. */
-function SavePreset(props: FormProps): React.ReactElement {
+function SavePreset(
+  props: Pick<
+    FormProps<Picked>,
+    'presetName' | 'problems' | 'trans' | 'onPresetName' | 'onSave'
+  >
+): React.ReactElement {
   const { presetName, problems, trans, onPresetName, onSave } = props;
   return (
     <div className="shopfloor-StartForm-save">
@@ -170,11 +160,4 @@ function SavePreset(props: FormProps): React.ReactElement {
       </button>
     </div>
   );
-}
-
-function workersLabel(offer: Offer, trans: Words): string {
-  const max = offer.limits.workers?.max;
-  return typeof max === 'number'
-    ? trans.__('Workers (1–%1)', max)
-    : trans.__('Workers');
 }

@@ -34,3 +34,15 @@ export const plotIcon = new LabIcon({
   </g>
 </svg>`
 });
+
+/** A kernel's own logo, from where the server has it. */
+export function logoIcon(kernel: string, url: string): LabIcon {
+  const image = document.createElementNS('http://www.w3.org/2000/svg', 'image');
+  image.setAttribute('href', url);
+  image.setAttribute('width', '64');
+  image.setAttribute('height', '64');
+  return new LabIcon({
+    name: `shopfloor:kernel-${kernel}`,
+    svgstr: `<svg xmlns="http://www.w3.org/2000/svg" width="16" viewBox="0 0 64 64">${new XMLSerializer().serializeToString(image)}</svg>`
+  });
+}

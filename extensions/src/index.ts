@@ -1,4 +1,4 @@
-/** The plugins: the panel *Jobs*, its commands, the launcher's card for the examples; sessionPlugin.ts has one more. */
+/** The plugins: the panel *Jobs*, its commands, the launcher's card for the examples; more in kernelPlugin.ts and sessionPlugin.ts. */
 
 import {
   ILayoutRestorer,
@@ -23,21 +23,32 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Api } from './api.ts';
 import { connectNewNotebooks, PLUGIN } from './autoConnect.ts';
 import { Clusters } from './clusters.ts';
-import { CATEGORY, NO_ARGUMENTS, PALETTE_ARGUMENTS } from './commands.ts';
+import {
+  CATEGORY,
+  NEW_ARGUMENTS,
+  NEW_NOTEBOOK,
+  NO_ARGUMENTS,
+  PALETTE_ARGUMENTS
+} from './commands.ts';
 import type { Cluster, Start } from './contract.ts';
 import { startCluster } from './dialog.ts';
 import { notifyOfEnds } from './endNotifications.ts';
 import { examplesIcon, jobsIcon } from './icons.ts';
+import { kernels } from './kernelPlugin.ts';
 import { currentKernel, currentNotebook, insertAndRun } from './notebook.ts';
 import { oneAtATime } from './once.ts';
-import { JobsPanel } from './panel.tsx';
+import { orNotify } from './orNotify.ts';
+import { openMenuBelow } from './menuBelow.ts';
+import { JobsPanel, type KernelsPart } from './panel.tsx';
 import { addPlots } from './plots.ts';
 import { Refusal } from './refusal.ts';
+import type { Session } from './session.ts';
 import { session } from './sessionPlugin.ts';
 import { shareCluster } from './shareDialog.tsx';
 import { SharedViews } from './sharedViews.ts';
-import { openTroublesPage } from './troublesPage.ts';
 import { stopOrder } from './stopping.ts';
+import { IKernels, ISession } from './tokens.ts';
+import { openTroublesPage } from './troublesPage.ts';
 import type { Words } from './words.ts';
 
 const CommandIDs = {
@@ -57,7 +68,9 @@ const jobs: JupyterFrontEndPlugin<void> = {
     ILayoutRestorer,
     ITranslator,
     IThemeManager,
-    ISettingRegistry
+    ISettingRegistry,
+    IKernels,
+    ISession
   ],
   activate: (
     app: JupyterFrontEnd,
@@ -67,7 +80,9 @@ const jobs: JupyterFrontEndPlugin<void> = {
     restorer: ILayoutRestorer | null,
     maybeTranslator: ITranslator | null,
     themes: IThemeManager | null,
-    registry: ISettingRegistry | null
+    registry: ISettingRegistry | null,
+    kernelsPart: KernelsPart | null,
+    job: Session | null
   ) => {
     const translator = maybeTranslator ?? nullTranslator;
     const trans = translator.load('shopfloor_lab');
@@ -153,10 +168,20 @@ const jobs: JupyterFrontEndPlugin<void> = {
       themes
     });
     const panel: JobsPanel = new JobsPanel(
-      clusters,
-      new SharedViews(api),
+      {
+        session: job,
+        kernels: kernelsPart,
+        clusters,
+        shared: new SharedViews(api)
+      },
       {
         startNew: () => void startNew(),
+        newNotebook: () => void commands.execute(NEW_NOTEBOOK),
+        offerNew: button =>
+          openMenuBelow(button, commands, [
+            ...(kernelsPart ? [{ command: NEW_NOTEBOOK }] : []),
+            { command: CommandIDs.newCluster, args: { isMenu: true } }
+          ]),
         startAgain: ({ name, workers, request, lasts, kernel }) =>
           void startNew({
             name,
@@ -192,10 +217,12 @@ const jobs: JupyterFrontEndPlugin<void> = {
       label: args =>
         args.isPalette
           ? trans.__('New Dask Cluster')
-          : trans.__('Dask Cluster'),
+          : args.isMenu
+            ? trans.__('Dask Cluster…')
+            : trans.__('Dask Cluster'),
       caption: trans.__('Start workers that compute together'),
       icon: args => (args.isPalette ? undefined : jobsIcon),
-      describedBy: { args: PALETTE_ARGUMENTS },
+      describedBy: { args: NEW_ARGUMENTS },
       execute: () => startNew()
     });
     commands.addCommand(CommandIDs.insertCell, {
@@ -286,19 +313,6 @@ const examples: JupyterFrontEndPlugin<void> = {
   }
 };
 
-/** Runs an order; a refusal becomes a notification where no row or form could show it. */
-async function orNotify<T>(order: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await order();
-  } catch (error) {
-    if (!(error instanceof Refusal)) {
-      throw error;
-    }
-    Notification.error(error.message, { autoClose: false });
-    return undefined;
-  }
-}
-
 /** Asks which of several clusters; null when dismissed. */
 async function chooseCluster(
   clusters: Cluster[],
@@ -314,4 +328,4 @@ async function chooseCluster(
   return value === null ? null : clusters[items.indexOf(value)];
 }
 
-export default [jobs, examples, session];
+export default [jobs, examples, kernels, session];

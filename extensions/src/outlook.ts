@@ -1,4 +1,4 @@
-/** The start form's kernels, versions, outlook and own presets: what is chosen, and in which words it is told. */
+/** The forms' kernels, versions, outlook and own presets: what is chosen, and in which words it is told. */
 
 import type {
   Kernel,
@@ -55,7 +55,7 @@ export function kernelChoices(
   const labels = kernels.map(one => one.label);
   return kernels.map(({ name, label, python, disabled }) => {
     const same = labels.filter(one => one === label).length > 1;
-    const shown = same ? trans.__('%1 (%2)', label, python) : label;
+    const shown = same ? trans.__('%1 (%2)', label, python || name) : label;
     return {
       value: name,
       label: disabled ? trans.__('%1 – %2', shown, disabled) : shown,
@@ -82,7 +82,7 @@ export function startWords(
   now: number,
   trans: Words
 ): string {
-  const { kind, at, why, ago } = outlook.start;
+  const { kind, at, why } = outlook.start;
   const clock = at === null ? null : showClock(at, now);
   switch (kind) {
     case 'now':
@@ -97,24 +97,55 @@ export function startWords(
     case 'refused':
       return trans.__('Such a worker would not be taken: %1', why);
     case 'unknown':
-      if (ago === null) {
-        return trans.__('When it would start is not known now (%1).', why);
-      }
-      return clock === null
-        ? trans.__(
-            'When it would start is not known now (%1), last asked %2 ago.',
-            why,
-            showSeconds(Math.round(ago))
-          )
-        : trans.__(
-            'When it would start is not known now; %2 ago it was %1.',
-            clock,
-            showSeconds(Math.round(ago))
-          );
+      return unknownWords(outlook, now, trans);
   }
 }
 
-/** All that is told of a choice, as sentences. */
+/** When a kernel would start. */
+export function kernelStartWords(
+  outlook: Outlook,
+  now: number,
+  trans: Words
+): string {
+  const { kind, at, why } = outlook.start;
+  const clock = at === null ? null : showClock(at, now);
+  switch (kind) {
+    case 'now':
+      return trans.__('It can start now.');
+    case 'later':
+      return outlook.free
+        ? trans.__(
+            'It is expected to start by %1; what it needs is free.',
+            clock
+          )
+        : trans.__('It is expected to start at %1.', clock);
+    case 'refused':
+      return trans.__('It would not be taken: %1', why);
+    case 'unknown':
+      return unknownWords(outlook, now, trans);
+  }
+}
+
+function unknownWords(outlook: Outlook, now: number, trans: Words): string {
+  const { at, why, ago } = outlook.start;
+  if (ago === null) {
+    return trans.__('When it would start is not known now (%1).', why);
+  }
+  const past = showSeconds(Math.round(ago));
+  return at === null
+    ? trans.__(
+        'When it would start is not known now (%1), last asked %2 ago.',
+        why,
+        past
+      )
+    : trans.__(
+        'When it would start is not known now; %2 ago it was %1.',
+        showClock(at, now),
+        past
+      );
+}
+
+/** All that is told of a choice of so many workers, as sentences. */
 export function outlookLines(
   outlook: Outlook,
   workers: number,
@@ -143,4 +174,20 @@ export function outlookLines(
     lines.push(trans.__('That is more than is left.'));
   }
   return lines;
+}
+
+/** The same of a choice for one kernel. */
+export function kernelOutlookLines(
+  outlook: Outlook,
+  now: number,
+  trans: Words
+): string[] {
+  const { cap, rate, cost } = outlook;
+  return [
+    kernelStartWords(outlook, now, trans),
+    ...(cap ? [cap] : []),
+    ...(rate ? [trans.__('Costs %1.', rate)] : []),
+    ...(cost ? [trans.__('To the end of its time: %1.', cost)] : []),
+    ...(outlook.too_dear ? [trans.__('That is more than is left.')] : [])
+  ];
 }

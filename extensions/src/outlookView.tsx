@@ -1,10 +1,10 @@
-/** What the start form tells beside its fields: versions, outlook, and the jobs that would be submitted. */
+/** What the forms tell beside their fields: versions, outlook, and the jobs that would be submitted. */
 
 import React from 'react';
 
 import type { Outlook, Script, Software } from './contract.ts';
 import type { Told } from './latest.ts';
-import { outlookLines, softwareLines } from './outlook.ts';
+import { softwareLines } from './outlook.ts';
 import type { Words } from './words.ts';
 
 /** The versions that the workers would have; what the notebook could not use stands out. */
@@ -28,13 +28,13 @@ export function SoftwareView(props: {
   );
 }
 
-/** When the workers would start and what they cost. */
+/** When it would start and what it costs; `lines` says so of an answer. */
 export function OutlookView(props: {
   told: Told<Outlook>;
-  workers: number;
+  lines: (outlook: Outlook) => string[];
   trans: Words;
 }): React.ReactElement {
-  const { told, workers, trans } = props;
+  const { told, lines, trans } = props;
   return (
     <div
       role="status"
@@ -42,7 +42,7 @@ export function OutlookView(props: {
       className="shopfloor-Told"
     >
       {told && 'answer' in told
-        ? outlookLines(told.answer, workers, Date.now() / 1000, trans).join(' ')
+        ? lines(told.answer).join(' ')
         : told && 'problem' in told
           ? told.problem
           : told && trans.__('Asking when it would start…')}

@@ -8,13 +8,13 @@ import {
   MainAreaWidget,
   WidgetTracker
 } from '@jupyterlab/apputils';
-import { Menu } from '@lumino/widgets';
 
 import type { Api } from './api.ts';
 import type { Clusters } from './clusters.ts';
 import { CATEGORY, PALETTE_ARGUMENTS } from './commands.ts';
 import type { Cluster, Plot } from './contract.ts';
 import { plotIcon } from './icons.ts';
+import { openMenuBelow } from './menuBelow.ts';
 import { PLOT_ARGUMENTS, type PlotOf, readPlotOf } from './plotOf.ts';
 import { PlotPane } from './plotPane.tsx';
 import { PlotView } from './plotView.ts';
@@ -166,21 +166,14 @@ export function addPlots(
     if (!plots) {
       return;
     }
-    const menu = new Menu({ commands });
-    for (const plot of plots) {
-      menu.addItem({
+    openMenuBelow(
+      button,
+      commands,
+      plots.map(plot => ({
         command: CommandIDs.open,
         args: { ...plotOf(cluster, plot) }
-      });
-    }
-    menu.aboutToClose.connect(() => {
-      button.focus();
-      // What was chosen is carried out after the menu has closed.
-      requestAnimationFrame(() => menu.dispose());
-    });
-    const { left, bottom } = button.getBoundingClientRect();
-    menu.open(left, bottom);
-    menu.activateNextItem();
+      }))
+    );
   };
 }
 

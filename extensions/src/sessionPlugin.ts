@@ -20,6 +20,7 @@ import { dueWarning, Session } from './session.ts';
 import { type Banner, SessionBanner } from './sessionBanner.tsx';
 import { endsAt, SessionItem } from './sessionView.tsx';
 import { endWarning, savedWords } from './sessionWords.ts';
+import { ISession } from './tokens.ts';
 
 const EVENT = 'urn:shopfloor:session';
 const TICK = 1_000; // milliseconds
@@ -31,11 +32,12 @@ const CommandIDs = {
   saveAll: 'shopfloor:save-all'
 };
 
-export const session: JupyterFrontEndPlugin<void> = {
+export const session: JupyterFrontEndPlugin<Session> = {
   id: 'shopfloor-lab:session',
   description:
     'Time left, use and the end of the job that this server runs in.',
   autoStart: true,
+  provides: ISession,
   requires: [IDocumentManager],
   optional: [IStatusBar, ICommandPalette, ITranslator],
   activate: (
@@ -186,6 +188,7 @@ export const session: JupyterFrontEndPlugin<void> = {
     for (const command of Object.values(CommandIDs)) {
       palette?.addItem({ command, category: CATEGORY });
     }
+    return job;
   }
 };
 

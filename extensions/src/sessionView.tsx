@@ -8,18 +8,14 @@ import React from 'react';
 import { showClock } from './quantity.ts';
 import type { Session } from './session.ts';
 import {
-  cpuLine,
   cpuShort,
-  gpuLine,
   gpuShort,
-  homeIsFull,
-  homeLine,
   idleRule,
   memoryIsHigh,
-  memoryLine,
   memoryShort,
   timeLeftWords
 } from './sessionWords.ts';
+import { UseList } from './useList.tsx';
 import type { Words } from './words.ts';
 
 /** What the widgets need beside the session. */
@@ -177,35 +173,7 @@ class SessionDetails extends ReactWidget {
           </span>
         </p>
         {use ? (
-          <dl className="shopfloor-Uses">
-            <Row
-              name={trans.__('CPU')}
-              share={(use.cpu ?? 0) / use.cpu_limit}
-              text={cpuLine(use, trans)}
-            />
-            <Row
-              name={trans.__('Memory')}
-              share={use.memory / use.memory_limit}
-              text={memoryLine(use, seen.memory_ends, trans)}
-              high={memoryIsHigh(use)}
-            />
-            {use.gpus.map((gpu, at) => (
-              <Row
-                key={at}
-                name={gpu.name}
-                share={gpu.busy ?? gpu.memory / gpu.memory_limit}
-                text={gpuLine(gpu, trans)}
-              />
-            ))}
-            {use.home_free !== null && use.home_size !== null && (
-              <Row
-                name={trans.__('Home')}
-                share={1 - use.home_free / use.home_size}
-                text={homeLine(use, trans)}
-                high={homeIsFull(use)}
-              />
-            )}
-          </dl>
+          <UseList use={use} memoryEnds={seen.memory_ends} trans={trans} />
         ) : (
           <p>{trans.__('What it uses cannot be read at the moment.')}</p>
         )}
@@ -222,28 +190,4 @@ class SessionDetails extends ReactWidget {
       </>
     );
   }
-}
-
-function Row(props: {
-  name: string;
-  share: number;
-  text: string;
-  high?: boolean;
-}): React.ReactElement {
-  const width = `${Math.round(100 * Math.min(1, Math.max(0, props.share)))}%`;
-  return (
-    <div className="shopfloor-Use" data-level={props.high ? 'high' : 'calm'}>
-      <dt>{props.name}</dt>
-      <dd>
-        <div
-          className="shopfloor-Bar"
-          data-level={props.high ? 'high' : 'calm'}
-          aria-hidden="true"
-        >
-          <div style={{ width }} />
-        </div>
-        <span>{props.text}</span>
-      </dd>
-    </div>
-  );
 }

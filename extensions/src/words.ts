@@ -13,10 +13,13 @@ export interface Words {
   _n(one: string, many: string, count: number, ...values: unknown[]): string;
 }
 
+/** What a job's state is told from: a cluster's or a kernel's. */
+export type Stated = Pick<Cluster, 'state' | 'reason' | 'cause' | 'node'>;
+
 /** How old the list is and why, where it is not current; `clock` shows a time of day. */
 export function newsLine(
   news: {
-    list: readonly Cluster[] | null;
+    list: readonly unknown[] | null;
     updated: number | null;
     problem: string | null;
     missing: string | null | undefined;
@@ -47,9 +50,9 @@ export function newsLine(
   return missing ? trans.__('%1 %2', line, missing) : line;
 }
 
-/** The word for a cluster's state; what it waits for or why it ended is `why`. */
-export function stateWord(cluster: Cluster, trans: Words): string {
-  switch (cluster.state) {
+/** The word for a job's state; what it waits for or why it ended is `why`. */
+export function stateWord(job: Pick<Stated, 'state'>, trans: Words): string {
+  switch (job.state) {
     case 'submitted':
       return trans.__('Asked');
     case 'pending':
@@ -67,27 +70,27 @@ export function stateWord(cluster: Cluster, trans: Words): string {
 const ENDED = 'ended ';
 
 /** State, place and reason in one line: `Running on gpu01`, `Waiting: all GPUs are busy`. */
-export function stateLine(cluster: Cluster, trans: Words): string {
-  const word = stateWord(cluster, trans);
-  const why = cluster.state === 'ended' ? cluster.cause : cluster.reason;
+export function stateLine(job: Stated, trans: Words): string {
+  const word = stateWord(job, trans);
+  const why = job.state === 'ended' ? job.cause : job.reason;
   if (why?.startsWith(ENDED)) {
     return trans.__('Ended %1', why.slice(ENDED.length));
   }
   if (why) {
     return trans.__('%1: %2', word, why);
   }
-  return cluster.node && cluster.state !== 'ended'
-    ? trans.__('%1 on %2', word, cluster.node)
+  return job.node && job.state !== 'ended'
+    ? trans.__('%1 on %2', word, job.node)
     : word;
 }
 
-/** A waiting cluster's place and expected start: `place 3 · expected 14:05`; empty where neither is known. */
+/** A waiting job's place and expected start: `place 3 · expected 14:05`; empty where neither is known. */
 export function queueLine(
-  cluster: Queued,
+  job: Queued,
   trans: Words,
   clock: (time: number) => string
 ): string {
-  return queueParts(cluster, trans, clock).join(' · ');
+  return queueParts(job, trans, clock).join(' · ');
 }
 
 type Queued = Pick<Worker, 'place' | 'expected'>;
@@ -139,14 +142,14 @@ export function announcement(
 
 /** The time left in words, or null where no end is known. `now` in epoch seconds of the server's clock. */
 export function timeLeft(
-  cluster: Cluster,
+  job: Pick<Cluster, 'ends' | 'state'>,
   now: number,
   trans: Words
 ): string | null {
-  if (cluster.ends === null || cluster.state === 'ended') {
+  if (job.ends === null || job.state === 'ended') {
     return null;
   }
-  const left = Math.floor(cluster.ends - now);
+  const left = Math.floor(job.ends - now);
   return left < 60
     ? trans.__('less than a minute left')
     : trans.__('%1 left', showSeconds(left - (left % 60)));

@@ -50,8 +50,13 @@ class HubPages:
         wait_until(shown, 30, f"{title} runs", pause=0.25)
 
     def stop(self) -> None:
-        """The button on the home page; returns when the page offers to start again."""
+        """The button on the home page, for all that runs; returns when the page offers to start again."""
         self.page.goto(f"{self.url}/hub/home")
         self.page.get_by_role("button", name="Stop", exact=True).click()
         again = self.page.get_by_role("button", name="Open JupyterLab")
+        # It asks as long as a kernel's job has not ended, also one that was told to.
+        everything = self.page.get_by_role("button", name="Stop all")
+        expect(again.or_(everything)).to_be_visible(timeout=STOP_MS)
+        if everything.is_visible():
+            everything.click()
         expect(again).to_be_visible(timeout=STOP_MS)

@@ -210,9 +210,14 @@ class Jobs:
         self.page, self.panel = page, panel
         self.cluster = panel.get_by_test_id("shopfloor-cluster")
 
+    def ask_for_cluster(self) -> None:
+        """The panel's button, and what it offers."""
+        self.panel.get_by_role("button", name="New job").click()
+        self.page.get_by_role("menuitem", name="Dask Cluster…").click()
+
     def start_cluster(self, name: str, workers: int, **fields: str) -> None:
         """*New Dask cluster* with custom hardware: labels of fields without their limits, and values."""
-        self.panel.get_by_role("button", name="New Dask cluster").click()
+        self.ask_for_cluster()
         dialog = self.page.get_by_role("dialog")
         dialog.get_by_label(re.compile("^Name")).fill(name)
         dialog.get_by_label(re.compile(r"^Workers \(")).fill(str(workers))

@@ -71,7 +71,7 @@ def form(hub: Case, person: str, story: str) -> Iterator[tuple[Lab, Locator]]:
             pages.wait_for_lab(person)
             lab = Lab(page)
             lab.new_notebook()
-            lab.jobs().panel.get_by_role("button", name="New Dask cluster").click()
+            lab.jobs().ask_for_cluster()
             dialog = page.get_by_role("dialog")
             expect(dialog).to_be_visible()
             page.evaluate(FRAMES_COME_FIRST)

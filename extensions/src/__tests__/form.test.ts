@@ -6,11 +6,16 @@ import { test } from 'node:test';
 import {
   CUSTOM,
   choosePreset,
+  chosenFrom,
   fieldChoices,
   fieldLabel,
+  HERE,
   type Inputs,
   inputsFrom,
   mostWorkers,
+  type Picked,
+  pickedFrom,
+  problemsAt,
   problemsFrom,
   shownFields,
   startFrom
@@ -209,4 +214,72 @@ test('the kernel is sent where there is one, and comes back with an earlier clus
   assert.equal(start.kernel, 'analysis');
   assert.equal(inputsFrom(offer, start).kernel, 'analysis');
   assert.ok(!('kernel' in sent(inputsFrom(offer))));
+});
+
+function chosen(picked: Picked, from = offer) {
+  const result = chosenFrom(from, picked, english);
+  assert.ok('chosen' in result, JSON.stringify(result));
+  return result.chosen;
+}
+
+test("a kernel's job is asked for by the name of a preset, or runs here", () => {
+  const fresh = pickedFrom(offer, 'python3');
+  assert.deepEqual(chosen(fresh), { preset: 'small' });
+  const here = choosePreset(offer, fresh, HERE);
+  assert.equal(here.kernel, 'python3');
+  assert.equal(chosen(here), null);
+  assert.equal(pickedFrom(offer, 'python3', null).preset, HERE);
+  const custom = choosePreset(offer, here, CUSTOM);
+  assert.deepEqual(custom.fields, fresh.fields, 'as before it was to run here');
+  const typed = { ...custom, fields: { ...custom.fields, cpus: '3' } };
+  assert.deepEqual(chosen(typed), { cpus: 3 });
+  assert.deepEqual(chosenFrom(offer, { ...fresh, preset: 'whole' }, english), {
+    problems: { preset: 'CPUs: at most 8 here' }
+  });
+});
+
+test("a preset of one's own is sent as what it means, for the site does not know it", () => {
+  const own = {
+    ...offer.presets[1],
+    name: 'own:mine',
+    request: { cpus: 2 },
+    own: true as const
+  };
+  const with_own = { ...offer, presets: [...offer.presets, own] };
+  const picked = pickedFrom(with_own, '', { preset: 'own:mine' });
+  assert.deepEqual(chosen({ ...picked, preset: 'own:mine' }, with_own), {
+    cpus: 2,
+    memory: 2 * GB,
+    time: 7200,
+    partition: ''
+  });
+});
+
+test('what a notebook ran on comes back as its preset or as Custom', () => {
+  assert.equal(pickedFrom(offer, '', { preset: 'gpu' }).preset, 'gpu');
+  const changed = pickedFrom(offer, '', { preset: 'gpu', cpus: 3 });
+  assert.equal(changed.preset, CUSTOM);
+  assert.deepEqual(
+    [changed.fields.cpus, changed.fields.memory],
+    ['3', '16 GB']
+  );
+  // One that the site no longer offers is left as Custom, from the default preset.
+  const gone = pickedFrom(offer, '', { preset: 'gone', cpus: 2 });
+  assert.deepEqual(
+    [gone.preset, gone.fields.cpus, gone.fields.memory],
+    [CUSTOM, '2', '2 GB']
+  );
+});
+
+test("a refusal stands beside the kernel's own field, else above the foot", () => {
+  const picked = pickedFrom(offer, '');
+  const at = (field: string | null, preset = 'small') =>
+    Object.keys(
+      problemsAt('no', field, offer, { ...picked, preset }, ['kernel'])
+    );
+  assert.deepEqual(at('kernel'), ['kernel']);
+  assert.deepEqual(at('cpus'), ['preset']);
+  assert.deepEqual(at('cpus', CUSTOM), ['cpus']);
+  assert.deepEqual(at('workers', CUSTOM), ['preset']);
+  assert.deepEqual(at(null), ['preset']);
 });

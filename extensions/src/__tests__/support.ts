@@ -1,6 +1,7 @@
 /** What the tests share: words without translation, an offer and a cluster to start from. */
 
 import type { Cluster, Figures, Offer } from '../contract.ts';
+import type { JobKernel } from '../kernelContract.ts';
 import type { Timer } from '../timer.ts';
 import type { Words } from '../words.ts';
 
@@ -239,5 +240,41 @@ export function makeWorker(
     memory_limit: null,
     cpu: null,
     gpus: null
+  };
+}
+
+/** A running kernel of a notebook, two hours before its end at 8200; `changes` replace its values. */
+export function makeKernel(changes: Partial<JobKernel> = {}): JobKernel {
+  return {
+    id: 'k1',
+    tag: 't1',
+    job_id: '18',
+    name: 'python3',
+    label: 'Python 3',
+    path: 'work/train.ipynb',
+    state: 'running',
+    reason: null,
+    cause: null,
+    detail: null,
+    expected: null,
+    place: null,
+    node: 'gpu01',
+    asked: 900,
+    started: 1000,
+    ends: 8200,
+    request: {},
+    chosen: { preset: 'gpu' },
+    hardware: '1 A100, 8 CPUs, 32 GB for 2 h',
+    execution: 'idle',
+    silent_since: null,
+    idle: { after: 3600, ends: null },
+    warning: null,
+    ending: null,
+    hook: null,
+    use: null,
+    gpus: '0',
+    gpu_seconds: null,
+    log: null,
+    ...changes
   };
 }

@@ -1,0 +1,47 @@
+/** Which ends of kernels are news, and how often. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import type { JobKernel } from '../kernelContract.ts';
+import { newsOf } from '../kernelNews.ts';
+import { makeKernel } from './support.ts';
+
+const what = (before: Partial<JobKernel> | null, after: Partial<JobKernel>) =>
+  newsOf(before && [makeKernel(before)], [makeKernel(after)]).map(
+    one => one.what
+  );
+
+const ended = { state: 'ended' } as const;
+const idle = (ends: number | null) => ({ idle: { after: 3600, ends } });
+
+test('an end is told once, and none of before the page was opened', () => {
+  assert.deepEqual(what({}, ended), ['ended']);
+  assert.deepEqual(what(ended, ended), []);
+  assert.deepEqual(what(null, ended), []);
+  const news = newsOf([], [makeKernel(ended)]);
+  assert.equal(news.length, 1, 'it began and ended between two looks');
+});
+
+test('a warning is told at each mark once, and to who opens the page later', () => {
+  assert.deepEqual(what({}, { warning: 900 }), ['time']);
+  assert.deepEqual(what({ warning: 900 }, { warning: 900 }), []);
+  assert.deepEqual(what({ warning: 900 }, { warning: 300 }), ['time']);
+  assert.deepEqual(what({ warning: 300 }, { warning: null }), []);
+  assert.deepEqual(what({ warning: 300 }, { warning: 900 }), [], 'put off');
+  assert.deepEqual(what(null, { warning: 300 }), ['time']);
+});
+
+test('that it is idle is told for each end that this has', () => {
+  assert.deepEqual(what(idle(null), idle(5000)), ['idle']);
+  assert.deepEqual(what(idle(5000), idle(5000)), []);
+  assert.deepEqual(what(idle(5000), idle(9000)), ['idle']);
+  assert.deepEqual(what(idle(5000), idle(null)), []);
+});
+
+test('that it ends now is told before all else but the end itself', () => {
+  const ending = { ending: 'time', warning: 60, ...idle(5000) } as const;
+  assert.deepEqual(what({}, ending), ['ending']);
+  assert.deepEqual(what(ending, { ...ending, warning: 30 }), []);
+  assert.deepEqual(what({}, { ...ending, ...ended }), ['ended']);
+});

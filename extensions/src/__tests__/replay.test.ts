@@ -1,0 +1,115 @@
+/** What becomes of a cell whose execution was recorded where it ran. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import type { Run } from '../kernelContract.ts';
+import {
+  type CellNow,
+  errorOutput,
+  isMore,
+  outputsOf,
+  stepFor
+} from '../replay.ts';
+import { english } from './support.ts';
+
+const printed = (text: string) => [
+  { output_type: 'stream', name: 'stdout', text }
+];
+
+function makeRun(changes: Partial<Run> = {}): Run {
+  return {
+    msg_id: 'm1',
+    session: 's1',
+    cell: 'c1',
+    state: 'done',
+    execution_count: 4,
+    outputs: printed('all'),
+    dropped: 0,
+    began: 1000,
+    ended: 1010,
+    ...changes
+  };
+}
+
+const running = makeRun({ state: 'running', ended: null });
+
+function step(run: Run, now: Partial<CellNow>) {
+  const cell = {
+    outputs: [],
+    executionCount: null,
+    isRunning: false,
+    asked: null,
+    ...now
+  };
+  return stepFor(run, run.outputs, cell);
+}
+
+test('a page that was opened later gets what it has not', () => {
+  assert.deepEqual(step(makeRun(), {}), { set: true, follow: false });
+  assert.deepEqual(step(makeRun(), { outputs: printed('a') }), {
+    set: true,
+    follow: false
+  });
+  assert.deepEqual(step(running, {}), { set: true, follow: true });
+});
+
+test('what it has already is not touched, so that the notebook has no changes', () => {
+  const has = { outputs: printed('all'), executionCount: 4 };
+  assert.deepEqual(step(makeRun(), has), { set: false, follow: false });
+  assert.deepEqual(step(makeRun(), { ...has, executionCount: 3 }), {
+    set: true,
+    follow: false
+  });
+  assert.deepEqual(step(makeRun(), { ...has, isRunning: true }), {
+    set: true,
+    follow: false
+  });
+  assert.deepEqual(
+    step(running, { outputs: printed('all'), isRunning: true }),
+    { set: false, follow: true }
+  );
+});
+
+test('what this page asked for and heard in full is left alone, also when its outputs were cleared', () => {
+  for (const run of [makeRun(), running]) {
+    const asked = { id: 'm1', missed: false };
+    assert.equal(step(run, { asked }), null);
+    assert.equal(step(run, { asked, isRunning: true }), null);
+  }
+});
+
+test('what it asked for and missed a part of is set, and followed while it goes on', () => {
+  const asked = { id: 'm1', missed: true };
+  const now = { asked, isRunning: true, outputs: printed('al') };
+  assert.deepEqual(step(makeRun(), now), { set: true, follow: false });
+  assert.deepEqual(step(running, now), { set: true, follow: true });
+});
+
+test('a cell that this page ran later, here or elsewhere, is left alone', () => {
+  for (const missed of [false, true]) {
+    assert.equal(step(makeRun(), { asked: { id: 'm2', missed } }), null);
+  }
+});
+
+test('what was left out is told first, once', () => {
+  assert.deepEqual(outputsOf(makeRun(), english), printed('all'));
+  const [first, ...rest] = outputsOf(
+    makeRun({ dropped: 3 * 1024 ** 2 }),
+    english
+  );
+  assert.match(String(first.text), /^\[3 MB were left out here/);
+  assert.deepEqual(rest, printed('all'));
+});
+
+test('what is kept of one that broke off is taken where it is more than what was heard', () => {
+  assert.ok(isMore(printed('all'), printed('al')));
+  assert.ok(!isMore(printed('al'), printed('all')));
+  assert.ok(!isMore(printed('all'), printed('all')));
+});
+
+test('a sentence below a cell stands there alone', () => {
+  const output = errorOutput('KernelEnded', 'Out of memory.');
+  assert.deepEqual(output.traceback, ['Out of memory.']);
+  assert.equal(output.evalue, 'Out of memory.');
+});

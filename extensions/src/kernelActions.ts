@@ -1,0 +1,106 @@
+/** What the panel's rows of kernels do: open their notebooks, interrupt, restart, stop, and ask for one like it. */
+
+import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { NotebookPanel } from '@jupyterlab/notebook';
+import { KernelAPI, type ServerConnection } from '@jupyterlab/services';
+
+import type { JobKernel } from './kernelContract.ts';
+import { type KernelParts, newNotebook, runElsewhere } from './kernelOrders.ts';
+import type { KernelActions } from './kernelRow.tsx';
+import { kernelName } from './kernelWords.ts';
+import type { NotebookKernels } from './notebookKernels.ts';
+import { oneAtATime } from './once.ts';
+import { orNotify } from './orNotify.ts';
+
+/** The actions; those that ask open no second dialog behind the first. */
+export function kernelActions(
+  parts: KernelParts,
+  notebooks: NotebookKernels,
+  settings: ServerConnection.ISettings
+): KernelActions {
+  const { jobs, commands, trans } = parts;
+
+  const openNotebook = async ({ path }: JobKernel) => {
+    const opened: unknown = await commands.execute('docmanager:open', {
+      path,
+      factory: 'Notebook'
+    });
+    return opened instanceof NotebookPanel ? opened : null;
+  };
+  /** Carries out an order of Jupyter's own; what it answers else stands in the row. */
+  const orBeside = async (kernel: JobKernel, order: () => Promise<void>) => {
+    jobs.setRefusal(kernel.id, null);
+    try {
+      await order();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      jobs.setRefusal(kernel.id, why);
+    }
+  };
+  const isMeant = async (title: string, body: string, label: string) => {
+    const { button } = await showDialog({
+      title,
+      body,
+      buttons: [
+        Dialog.cancelButton({ label: trans.__('Cancel') }),
+        Dialog.warnButton({ label })
+      ],
+      defaultButton: 0
+    });
+    return button.accept;
+  };
+
+  return {
+    open: kernel => {
+      openNotebook(kernel).catch((error: unknown) =>
+        Notification.error(
+          error instanceof Error ? error.message : String(error)
+        )
+      );
+    },
+    interrupt: kernel =>
+      orBeside(kernel, () => KernelAPI.interruptKernel(kernel.id, settings)),
+    restart: oneAtATime(async kernel => {
+      const name = kernelName(kernel);
+      if (
+        await isMeant(
+          trans.__('Restart the kernel of “%1”?', name),
+          trans.__('All its variables are lost.'),
+          trans.__('Restart')
+        )
+      ) {
+        // Through the notebook where that is open, which then knows that its cells run no more.
+        const [panel] = notebooks.panelsOf(kernel.id);
+        await orBeside(kernel, () =>
+          panel
+            ? panel.sessionContext.restartKernel()
+            : KernelAPI.restartKernel(kernel.id, settings)
+        );
+      }
+    }),
+    stop: oneAtATime(async kernel => {
+      const name = kernelName(kernel);
+      if (
+        kernel.execution !== 'busy' ||
+        (await isMeant(
+          trans.__('Stop the kernel of “%1”?', name),
+          trans.__(
+            'It computes. What it has not finished is lost, as are its variables; files stay.'
+          ),
+          trans.__('Stop it')
+        ))
+      ) {
+        void jobs.end(kernel);
+      }
+    }),
+    startAgain: oneAtATime(async kernel => {
+      const { name, chosen, path } = kernel;
+      await orNotify(async () => {
+        const panel = path === null ? null : await openNotebook(kernel);
+        await (panel
+          ? runElsewhere(parts, panel, { name, chosen })
+          : newNotebook(parts, '', { name, chosen }));
+      });
+    })
+  };
+}

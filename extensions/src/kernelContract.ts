@@ -1,0 +1,82 @@
+/** The shapes of the JSON that tells of kernels as jobs; contract.ts has those of all else. */
+
+import type { IOutput } from '@jupyterlab/nbformat';
+
+import type { ClusterState, Request, Use, Value } from './contract.ts';
+
+/** What a person chose: a preset of the site, and what differs from it; by field name, with `preset` among them. */
+export type Chosen = Record<string, Value>;
+
+/** A kernel that is a job of its own; times in epoch seconds of the server's clock, memory in bytes. */
+export interface JobKernel {
+  /** Jupyter's own id of the kernel. */
+  id: string;
+  tag: string | null;
+  job_id: string | null;
+  /** The kernelspec's name, and the one for people. */
+  name: string;
+  label: string;
+  /** The notebook, or null where there is none yet. */
+  path: string | null;
+  state: ClusterState;
+  /** Why it waits. */
+  reason: string | null;
+  /** Why it ended. */
+  cause: string | null;
+  /** The scheduler's own text. */
+  detail: string | null;
+  /** While it waits, when it is expected to start, and its place in the queue. */
+  expected: number | null;
+  place: number | null;
+  node: string | null;
+  asked: number;
+  started: number | null;
+  ends: number | null;
+  /** What became of what was chosen; null until that is known, as the line of hardware that says it. */
+  request: Request | null;
+  chosen: Chosen;
+  hardware: string | null;
+  execution: 'starting' | 'idle' | 'busy' | null;
+  /** Since when its node does not answer. */
+  silent_since: number | null;
+  /** The rule that ends it for want of work: after so many seconds; `ends` is null while it is not warned. */
+  idle: { after: number; ends: number | null } | null;
+  /** The last mark before its end that was passed, in seconds. */
+  warning: number | null;
+  /** Why it is about to be ended. */
+  ending: 'idle' | 'time' | null;
+  /** The function that runs before the end; held: a call into other code keeps it from beginning. */
+  hook: { state: 'running' | 'done' | 'failed' | 'held'; text: string } | null;
+  use: Use | null;
+  gpus: string | null;
+  gpu_seconds: { held: number; used: number } | null;
+  /** The last lines, once ended. */
+  log: string | null;
+}
+
+/** All of a person's, by the route and by the event alike. */
+export interface JobKernelList {
+  kernels: JobKernel[];
+  server_time: number;
+}
+
+/** What starts one: the kernelspec's name, what was chosen, and the notebook or the folder that it is for. */
+export interface KernelStart {
+  name: string;
+  request: Chosen;
+  path: string;
+}
+
+/** What one execution printed: the last one of its cell. Times in epoch seconds. */
+export interface Run {
+  msg_id: string;
+  session: string;
+  cell: string | null;
+  state: 'running' | 'done';
+  execution_count: number | null;
+  outputs: IOutput[];
+  /** Bytes left out, the oldest first. */
+  dropped: number;
+  began: number;
+  ended: number | null;
+}

@@ -1,0 +1,136 @@
+/** Tells of kernels that end, and saves their notebooks before: notifications, and a word in the cells that were running. */
+
+import { Notification } from '@jupyterlab/apputils';
+
+import type { JobKernels } from './jobKernels.ts';
+import type { JobKernel } from './kernelContract.ts';
+import { type News, newsOf } from './kernelNews.ts';
+import {
+  causeSentence,
+  endedSentence,
+  endingLine,
+  idleWarned,
+  isIdleWarned,
+  kernelName,
+  timeSentence
+} from './kernelWords.ts';
+import type { NotebookKernels } from './notebookKernels.ts';
+import { showClock } from './quantity.ts';
+import type { Replays } from './replays.ts';
+import { saveAll } from './saveAll.ts';
+import { savedWords } from './sessionWords.ts';
+import type { Words } from './words.ts';
+
+export interface EndsParts {
+  jobs: JobKernels;
+  notebooks: NotebookKernels;
+  replays: Replays;
+  keep: (kernel: JobKernel) => void;
+  trans: Words;
+}
+
+/** Listens as long as Lab lives. */
+export function tellOfEnds(parts: EndsParts): void {
+  const { jobs, notebooks, replays, keep, trans } = parts;
+  /** What stands there until its reason is gone, by kernel. */
+  const shown = new Map<string, { idle: boolean; notification: string }>();
+  const takeDown = (id: string) => {
+    const one = shown.get(id);
+    if (one) {
+      Notification.dismiss(one.notification);
+      shown.delete(id);
+    }
+  };
+  const putUp = (id: string, idle: boolean, notification: string) => {
+    takeDown(id);
+    shown.set(id, { idle, notification });
+  };
+
+  /** Saves its notebooks; a sentence on that, or none where there was nothing to save. */
+  const save = async ({ id }: JobKernel) => {
+    const documents = notebooks.panelsOf(id).map(panel => panel.context);
+    const saved = await saveAll([...new Set(documents)]);
+    return saved.saved.length || saved.failed.length
+      ? savedWords(saved, trans)
+      : '';
+  };
+
+  const ended = async (kernel: JobKernel) => {
+    takeDown(kernel.id);
+    await replays.end(kernel, causeSentence(kernel, trans));
+    if (!jobs.wasEndedHere(kernel.id) && !notebooks.wasLeft(kernel.id)) {
+      Notification.error(endedSentence(kernel, trans), { autoClose: false });
+    }
+  };
+
+  const tell = async ({ what, kernel }: News) => {
+    const at = (time: number | null) => showClock(time ?? jobs.now, jobs.now);
+    switch (what) {
+      case 'ended':
+        return ended(kernel);
+      case 'ending': {
+        const words = [
+          trans.__('%1: %2.', kernelName(kernel), endingLine(kernel, trans)),
+          await save(kernel)
+        ];
+        const text = words.filter(Boolean).join(' ');
+        return putUp(
+          kernel.id,
+          false,
+          Notification.warning(text, { autoClose: false })
+        );
+      }
+      case 'time': {
+        const words = [
+          timeSentence(kernel, at(kernel.ends), trans),
+          await save(kernel)
+        ];
+        const text = words.filter(Boolean).join(' ');
+        return putUp(
+          kernel.id,
+          false,
+          Notification.warning(text, { autoClose: false })
+        );
+      }
+      case 'idle': {
+        const text = idleWarned(kernel, at(kernel.idle?.ends ?? null), trans);
+        return putUp(
+          kernel.id,
+          true,
+          Notification.warning(text, {
+            autoClose: false,
+            actions: [
+              {
+                label: trans.__('Keep it'),
+                caption: trans.__('Keep the kernel of %1', kernelName(kernel)),
+                displayType: 'accent',
+                callback: () => keep(kernel)
+              }
+            ]
+          })
+        );
+      }
+    }
+  };
+
+  let before: readonly JobKernel[] | null = null;
+  jobs.changed.connect(() => {
+    const { list } = jobs;
+    if (!list || list === before) {
+      return;
+    }
+    const news = newsOf(before, list);
+    before = list;
+    for (const [id, one] of shown) {
+      const kernel = jobs.find(id);
+      if (!kernel || (one.idle && !isIdleWarned(kernel))) {
+        takeDown(id);
+      }
+    }
+    for (const one of news) {
+      tell(one).catch((error: unknown) =>
+        console.error('The end of a kernel was not told.', error)
+      );
+    }
+  });
+}

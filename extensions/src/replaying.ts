@@ -1,0 +1,332 @@
+/**
+ * Puts into a notebook's cells what its kernel printed while this page was not there to hear it; replay.ts decides
+ * what of that is missing. One for each notebook and kernel.
+ *
+ * A future of Lab's hears its execution from the websocket alone: what passed while that was cut is lost to it, and
+ * another page's execution has no future here at all. Such cells are followed by asking for what was recorded.
+ */
+
+import type { CodeCell } from '@jupyterlab/cells';
+import type { IOutput } from '@jupyterlab/nbformat';
+import { NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
+import { OutputAreaModel } from '@jupyterlab/outputarea';
+import type { Kernel, KernelMessage } from '@jupyterlab/services';
+import type { IDisposable } from '@lumino/disposable';
+import { Signal } from '@lumino/signaling';
+
+import type { Run } from './kernelContract.ts';
+import { Refusal } from './refusal.ts';
+import {
+  errorOutput,
+  isMore,
+  outputsOf,
+  type Step,
+  stepFor
+} from './replay.ts';
+import { timeout, type Timer } from './timer.ts';
+import type { Words } from './words.ts';
+
+/** Milliseconds between two looks at what goes on, at least; more where a look takes long. */
+const PAUSE = 1_000;
+const LOOKS_SHARE = 4;
+/** Milliseconds after which an execution that nobody has heard of is none: its message was on the cut connection. */
+const LOST = 15_000;
+
+export interface ReplayParts {
+  panel: NotebookPanel;
+  kernel: Kernel.IKernelConnection;
+  /** What the last run of each cell printed. Throws `Refusal`. */
+  runs: () => Promise<Run[]>;
+  trans: Words;
+}
+
+export class Replay implements IDisposable {
+  readonly kernel: Kernel.IKernelConnection;
+  private _panel: NotebookPanel;
+  private _runs: () => Promise<Run[]>;
+  private _trans: Words;
+  private _timer: Timer;
+  /** Executions of this page that went on while it was cut off. */
+  private _missed = new Set<string>();
+  /** Those that are asked for, and of these those whose end was heard. */
+  private _followed = new Map<string, CodeCell>();
+  private _over = new Set<string>();
+  /** Runs that are over and were looked at: what a person does to their outputs later is left alone. */
+  private _settled = new Set<string>();
+  /** Since when there is no trace of an execution. */
+  private _lost = new Map<string, number>();
+  /** Cells that this page had run and that came to no end yet, the first one first. */
+  private _running = new Set<CodeCell>();
+  private _isDue = true;
+  private _isLooking = false;
+  private _quietFor = PAUSE;
+  private _soon: { at: number; cancel: () => void } | null = null;
+  private _isDisposed = false;
+
+  constructor(parts: ReplayParts, timer: Timer = timeout) {
+    this._panel = parts.panel;
+    this.kernel = parts.kernel;
+    this._runs = parts.runs;
+    this._trans = parts.trans;
+    this._timer = timer;
+    this.kernel.connectionStatusChanged.connect(this._onConnection, this);
+    this.kernel.statusChanged.connect(this._onStatus, this);
+    this.kernel.iopubMessage.connect(this._onMessage, this);
+    NotebookActions.executionScheduled.connect(this._onScheduled, this);
+    NotebookActions.executed.connect(this._onExecuted, this);
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  dispose(): void {
+    this._isDisposed = true;
+    this._soon?.cancel();
+    Signal.clearData(this);
+  }
+
+  /** Looks, if there is something to look for; called whenever the kernel may answer. */
+  resume(): void {
+    if (
+      this._isDue &&
+      !this._soon &&
+      this.kernel.connectionStatus === 'connected'
+    ) {
+      void this._look();
+    }
+  }
+
+  /** Puts why the kernel has ended below the cell that it was computing; cells that waited for it wait no longer. */
+  async end(sentence: string): Promise<void> {
+    const followed = [...this._followed].filter(([id]) => !this._over.has(id));
+    const cells = new Set([
+      ...followed.map(([, cell]) => cell),
+      ...this._running
+    ]);
+    this._soon?.cancel();
+    if (this._followed.size || this._missed.size || this._isDue) {
+      await this._look(true);
+    }
+    const living = [...cells].filter(cell => !cell.isDisposed);
+    living[0]?.model.outputs.add(errorOutput('KernelEnded', sentence));
+    for (const { model } of living) {
+      model.executionState = 'idle';
+    }
+    this.dispose();
+  }
+
+  private _onConnection(_: unknown, status: Kernel.ConnectionStatus): void {
+    if (status === 'connected') {
+      this._isDue = true;
+      this._later(0);
+      return;
+    }
+    for (const cell of this._codeCells()) {
+      const { future } = cell.outputArea;
+      if (future && !future.isDisposed) {
+        this._missed.add(future.msg.header.msg_id);
+      }
+    }
+  }
+
+  private _onStatus(_: unknown, status: Kernel.Status): void {
+    if (status === 'restarting' || status === 'autorestarting') {
+      for (const cell of this._followed.values()) {
+        if (!cell.isDisposed) {
+          cell.model.executionState = 'idle';
+        }
+      }
+      this._followed.clear();
+      this._running.clear();
+    }
+  }
+
+  private _onMessage(_: unknown, message: KernelMessage.IIOPubMessage): void {
+    const { msg_id } = message.parent_header as { msg_id?: string };
+    if (msg_id === undefined || !this._followed.has(msg_id)) {
+      return;
+    }
+    const isEnd =
+      message.header.msg_type === 'status' &&
+      (message.content as { execution_state?: string }).execution_state ===
+        'idle';
+    if (isEnd) {
+      this._over.add(msg_id);
+    }
+    this._later(isEnd ? 0 : this._quietFor);
+  }
+
+  private _onScheduled(
+    _: unknown,
+    { notebook, cell }: { notebook: unknown; cell: unknown }
+  ): void {
+    if (notebook === this._panel.content) {
+      this._running.delete(cell as CodeCell);
+      this._running.add(cell as CodeCell);
+    }
+  }
+
+  private _onExecuted(_: unknown, { cell }: { cell: unknown }): void {
+    this._running.delete(cell as CodeCell);
+  }
+
+  /** Looks after so many milliseconds, or sooner where that is planned. */
+  private _later(milliseconds: number): void {
+    const at = Date.now() + milliseconds;
+    if (this._isDisposed || (this._soon && this._soon.at <= at)) {
+      return;
+    }
+    this._soon?.cancel();
+    const cancel = this._timer(() => {
+      this._soon = null;
+      void this._look();
+    }, milliseconds);
+    this._soon = { at, cancel };
+  }
+
+  private async _look(isLast = false): Promise<void> {
+    if (this._isLooking && !isLast) {
+      this._later(PAUSE);
+      return;
+    }
+    this._isLooking = true;
+    const began = Date.now();
+    try {
+      const runs = await this._runs();
+      await this._panel.context.ready;
+      if (!this._isDisposed && this._isOurs(isLast)) {
+        this._isDue = false;
+        await this._take(runs, isLast);
+      }
+    } catch (error) {
+      if (!(error instanceof Refusal)) {
+        throw error;
+      }
+      this._isDue = true; // until the kernel may answer
+    } finally {
+      this._isLooking = false;
+    }
+    if (!isLast && !this._isDue) {
+      this._quietFor = Math.max(PAUSE, LOOKS_SHARE * (Date.now() - began));
+      if ([...this._over].some(id => this._followed.has(id))) {
+        this._later(this._quietFor); // what was heard of its end had overtaken the record
+      } else if (this._lost.size) {
+        this._later(LOST);
+      }
+    }
+  }
+
+  /** Another kernel's cells are not touched. */
+  private _isOurs(isLast: boolean): boolean {
+    const { isDisposed, sessionContext } = this._panel;
+    const now = sessionContext.session?.kernel?.id;
+    return !isDisposed && (now === this.kernel.id || (isLast && !now));
+  }
+
+  private async _take(runs: Run[], isLast: boolean): Promise<void> {
+    const cells = new Map(this._codeCells().map(one => [one.model.id, one]));
+    const steps: {
+      run: Run;
+      cell: CodeCell;
+      outputs: IOutput[];
+      step: Step;
+    }[] = [];
+    for (const run of runs) {
+      const cell = run.cell === null ? undefined : cells.get(run.cell);
+      if (!cell || this._settled.has(run.msg_id)) {
+        continue;
+      }
+      const outputs = asShown(outputsOf(run, this._trans));
+      const shown = cell.model.outputs.toJSON();
+      const step = stepFor(run, outputs, {
+        outputs: shown,
+        executionCount: cell.model.executionCount,
+        isRunning: cell.model.executionState === 'running',
+        asked: this._asked(cell)
+      });
+      if (step && !(isLast && step.set && !isMore(outputs, shown))) {
+        steps.push({ run, cell, outputs, step });
+      }
+    }
+    const futures = steps.flatMap(({ cell }) => cell.outputArea.future ?? []);
+    if (futures.some(future => !future.isDisposed)) {
+      futures.forEach(future => future.dispose());
+      // Whoever waits for them first says that their cells are idle.
+      await new Promise<void>(resolve => this._timer(resolve, 0));
+    }
+    this._followed.clear();
+    for (const { run, cell, outputs, step } of steps) {
+      if (cell.isDisposed) {
+        continue;
+      }
+      if (step.set) {
+        put(cell, run, outputs);
+      }
+      if (step.follow) {
+        cell.model.executionState = 'running';
+        this._followed.set(run.msg_id, cell);
+      } else {
+        this._settled.add(run.msg_id);
+        this._running.delete(cell);
+      }
+    }
+    this._giveUp(new Set(runs.map(one => one.msg_id)));
+  }
+
+  /** Ends the executions of which there is no trace: their messages were lost on the way. */
+  private _giveUp(known: Set<string>): void {
+    const now = Date.now();
+    const lost = new Map<string, number>();
+    for (const cell of this._codeCells()) {
+      const { future } = cell.outputArea;
+      const id = future?.msg.header.msg_id;
+      if (!id || future.isDisposed || known.has(id) || !this._missed.has(id)) {
+        continue;
+      }
+      const since = this._lost.get(id) ?? now;
+      if (now - since < LOST) {
+        lost.set(id, since);
+        continue;
+      }
+      future.dispose();
+      this._running.delete(cell);
+      cell.model.outputs.add(
+        errorOutput(
+          'NotRun',
+          this._trans.__(
+            'This cell was not run: the connection broke while it was sent. Run it again.'
+          )
+        )
+      );
+    }
+    this._lost = lost;
+  }
+
+  private _asked(cell: CodeCell): { id: string; missed: boolean } | null {
+    const id = cell.outputArea.future?.msg.header.msg_id;
+    return id ? { id, missed: this._missed.has(id) } : null;
+  }
+
+  private _codeCells(): CodeCell[] {
+    return this._panel.content.widgets.filter(
+      (cell): cell is CodeCell => cell.model.type === 'code'
+    );
+  }
+}
+
+/** As Lab makes them of what is printed: lines that are written over are gone. */
+function asShown(outputs: IOutput[]): IOutput[] {
+  const model = new OutputAreaModel({ values: outputs, trusted: true });
+  const shown = model.toJSON();
+  model.dispose();
+  return shown;
+}
+
+function put({ model }: CodeCell, run: Run, outputs: IOutput[]): void {
+  // It was run by whoever sees it: this is no output of a stranger's notebook.
+  model.trusted = true;
+  model.outputs.fromJSON(outputs);
+  model.executionCount = run.state === 'running' ? null : run.execution_count;
+  model.executionState = run.state === 'running' ? 'running' : 'idle';
+}

@@ -1,0 +1,68 @@
+/** Sees to it that every open notebook whose kernel is a job has its replaying.ts. */
+
+import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
+
+import type { Api } from './api.ts';
+import type { JobKernels } from './jobKernels.ts';
+import type { JobKernel } from './kernelContract.ts';
+import { Replay } from './replaying.ts';
+import type { Words } from './words.ts';
+
+export interface ReplaysParts {
+  tracker: INotebookTracker;
+  jobs: JobKernels;
+  api: Pick<Api, 'runs'>;
+  trans: Words;
+}
+
+export class Replays {
+  private _parts: ReplaysParts;
+  private _replays = new Map<NotebookPanel, Replay>();
+
+  constructor(parts: ReplaysParts) {
+    this._parts = parts;
+    const { tracker, jobs } = parts;
+    const add = (panel: NotebookPanel) => {
+      const look = () => this._look(panel);
+      panel.sessionContext.kernelChanged.connect(look);
+      panel.disposed.connect(() => {
+        this._replays.get(panel)?.dispose();
+        this._replays.delete(panel);
+      });
+      look();
+    };
+    tracker.forEach(add);
+    tracker.widgetAdded.connect((_, panel) => add(panel));
+    jobs.changed.connect(() => tracker.forEach(panel => this._look(panel)));
+  }
+
+  /** Tells of the end in the cells that were running. */
+  async end({ id }: JobKernel, sentence: string): Promise<void> {
+    const ending = [...this._replays].filter(([, one]) => one.kernel.id === id);
+    for (const [panel, replay] of ending) {
+      await replay.end(sentence);
+      if (this._replays.get(panel) === replay) {
+        this._replays.delete(panel);
+      }
+    }
+  }
+
+  private _look(panel: NotebookPanel): void {
+    const { jobs, api, trans } = this._parts;
+    const kernel = panel.sessionContext.session?.kernel;
+    const job = jobs.find(kernel?.id);
+    if (!kernel || !job) {
+      // Lab lets go of a kernel that ended before the word of its end is here.
+      return;
+    }
+    const earlier = this._replays.get(panel);
+    if (earlier?.kernel !== kernel && !kernel.isDisposed) {
+      earlier?.dispose();
+      const runs = () => api.runs(job.id);
+      this._replays.set(panel, new Replay({ panel, kernel, runs, trans }));
+    }
+    if (job.state === 'running' && job.silent_since === null) {
+      this._replays.get(panel)?.resume();
+    }
+  }
+}

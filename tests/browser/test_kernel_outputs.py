@@ -1,0 +1,163 @@
+"""What a kernel on a node prints while no page hears it is there afterwards; why it ended, where it was computing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, Page, WebSocketRoute, expect
+
+from tests.cases import Case
+
+from .chromium import RESULTS
+from .lab_pages import LAB_MS, Lab, Notebook
+from .lab_visit import visit
+from .test_kernel_story import open_on_a_node, stop_kernel
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+
+LINES = 24
+PRINT = (
+    f"import time\nfor n in range({LINES}):\n    print('line', n, end=';')\n    time.sleep(0.5)\nn"
+)
+DIE = (
+    "import os, time\nprint('computing')\ntime.sleep(2)\nos.kill(os.getppid(), 9)\ntime.sleep(100)"
+)
+ALL = "".join(f"line {n};" for n in range(LINES))
+# A connection of another session's: Jupyter then throws away what it kept for the one that is cut.
+FORGET_BUFFER = """kernel => new Promise(done => {
+  const {baseUrl} = JSON.parse(document.getElementById('jupyter-config-data').textContent);
+  const base = location.origin.replace('http', 'ws') + baseUrl;
+  const other = new WebSocket(`${base}api/kernels/${kernel}/channels?session_id=other&free=1`);
+  other.onmessage = () => { other.close(); done(); };
+})"""
+
+
+def test_what_was_printed_meanwhile_is_there(local_hub: Case):
+    with visit(local_hub, "outputs", "alice") as lab:
+        page = lab.page
+        notebook = open_on_a_node(lab)
+        toolbar = notebook.panel.get_by_test_id("shopfloor-kernel")
+        expect(toolbar).to_have_attribute("data-state", "running", timeout=LAB_MS)
+        notebook.save_as("long.ipynb")
+
+        cut = Cut(page)
+        notebook = reopened(page)  # whose websockets can be cut
+        begin(notebook)
+        notebook.wait_printed("line 2;")
+        notebook.save()
+        notebook = reopened(page)
+        expect_all(notebook)
+
+        begin(notebook)
+        notebook.wait_printed("line 2;")
+        cut.begin()
+        page.evaluate(FORGET_BUFFER, cut.kernel)
+        page.wait_for_timeout(3_000)
+        cut.end()
+        expect_all(notebook)
+
+        begin(notebook)
+        notebook.wait_printed("line 2;")
+        cut.begin()
+        page.evaluate(FORGET_BUFFER, cut.kernel)
+        page.wait_for_timeout(1_000 * LINES // 2)
+        cut.end()
+        expect_all(notebook)
+        notebook.save()
+        stop_kernel(lab)
+
+
+def test_the_end_of_the_job_is_told_below_the_cell_that_it_was_computing(local_hub: Case):
+    with visit(local_hub, "ends", "bob") as lab:
+        page = lab.page
+        notebook = open_on_a_node(lab)
+        toolbar = notebook.panel.get_by_test_id("shopfloor-kernel")
+        expect(toolbar).to_have_attribute("data-state", "running", timeout=LAB_MS)
+        notebook.save_as("ends.ipynb")
+        begin(notebook, DIE)
+        notebook.wait_printed("computing")
+        expect(toolbar).to_have_attribute("data-state", "ended", timeout=LAB_MS)
+        first = notebook.panel.locator(".jp-Cell").first
+        expect(first.locator(".jp-OutputArea-output")).to_have_count(2)
+        expect(first.locator(".jp-OutputArea-output").last).to_contain_text("Ended")
+        expect(notebook.busy).to_have_count(0)
+        told = page.locator(".Toastify__toast", has_text="The kernel of ends.ipynb has ended.")
+        expect(told).to_have_count(1)
+        page.screenshot(path=RESULTS / "kernel-ended.png")
+        expect(page.get_by_role("dialog", name=re.compile("Error|Kernel"))).to_have_count(0)
+        toolbar.get_by_role("button", name="Start again").click()
+        expect(toolbar).to_have_attribute("data-state", "running", timeout=LAB_MS)
+        begin(notebook, "print(6 * 7)")
+        notebook.wait_printed("42")
+        notebook.save()
+        stop_kernel(lab)
+        expect(toolbar.get_by_role("button", name="Here", exact=True)).to_be_visible()
+        expect(toolbar.get_by_role("button", name="Run on Small CPU")).to_be_visible()
+        expect(notebook.panel.get_by_text("No Kernel")).to_be_visible()
+        page.screenshot(path=RESULTS / "kernel-stopped.png")
+        expect(page.locator(".jp-Dialog")).to_have_count(0)
+
+
+class Cut:
+    """Between a page, once it is loaded anew, and its kernels."""
+
+    def __init__(self, page: Page):
+        self.kernel = ""
+        self._is_cut = False
+        self._close: list[Callable[[], None]] = []
+        page.route_web_socket(re.compile(r"/channels\?(?!.*free)"), self._route)
+
+    def _route(self, socket: WebSocketRoute) -> None:
+        self.kernel = socket.url.split("/kernels/")[1].split("/")[0]
+        if self._is_cut:
+            socket.close(code=4001)
+            return
+        server = socket.connect_to_server()
+
+        def close() -> None:
+            server.close()
+            socket.close(code=4001)
+
+        self._close.append(close)
+
+    def begin(self) -> None:
+        self._is_cut = True
+        for close in self._close:
+            close()
+        self._close.clear()
+
+    def end(self) -> None:
+        self._is_cut = False
+
+
+def reopened(page: Page) -> Notebook:
+    page.reload()
+    Lab(page, restored="long.ipynb")
+    expect(page.get_by_test_id("shopfloor-kernel")).to_have_attribute(
+        "data-state", "running", timeout=LAB_MS
+    )
+    return Notebook(page, page.locator(".jp-NotebookPanel:visible"))
+
+
+def begin(notebook: Notebook, source: str = PRINT) -> None:
+    """In the first cell, which is run again."""
+    first = notebook.panel.locator(".jp-Cell").first
+    first.locator(".cm-content").click()
+    notebook.page.keyboard.press("Control+a")
+    notebook.page.keyboard.insert_text(source)
+    notebook.page.keyboard.press("Control+Enter")
+
+
+def expect_all(notebook: Notebook) -> None:
+    """Each line once, the result, and a number in the prompt."""
+    first = notebook.panel.locator(".jp-Cell").first
+    outputs = first.locator(".jp-OutputArea-output")
+    expect(outputs).to_have_text([ALL, str(LINES - 1)], timeout=60_000)
+    expect(notebook.busy).to_have_count(0)
+    expect(prompt(first)).to_have_text(re.compile(r"\[\d+\]:"))
+
+
+def prompt(cell: Locator) -> Locator:
+    return cell.locator(".jp-InputPrompt")

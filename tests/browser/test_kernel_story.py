@@ -1,0 +1,104 @@
+"""Notebooks on compute nodes, in Chromium: chosen in the launcher, moved there and back, there after a reload."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.cases import Case
+
+from .axe import serious_faults
+from .chromium import RESULTS
+from .lab_pages import LAB_MS, Lab, Notebook
+from .lab_visit import visit
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+
+CATEGORY = "Notebook on a compute node"
+
+
+def test_a_notebook_runs_on_a_node_and_comes_back(local_hub: Case):
+    with visit(local_hub, "kernels", "alice") as lab:
+        page = lab.page
+        notebook = open_on_a_node(lab)
+        toolbar = notebook.panel.get_by_test_id("shopfloor-kernel")
+        expect(toolbar).to_have_attribute("data-state", "running", timeout=LAB_MS)
+        expect(toolbar).to_contain_text(re.compile(r".+ · .+ left"))
+        page.screenshot(path=RESULTS / "kernel-running.png")
+        assert serious_faults(page, ".shopfloor-Kernel") == []
+        notebook.run_cell("kept = 'still here'; print(kept)")
+        notebook.save_as("node.ipynb")
+
+        page.reload()
+        lab = Lab(page, restored="node.ipynb")
+        toolbar = page.get_by_test_id("shopfloor-kernel")
+        expect(toolbar).to_have_attribute("data-state", "running", timeout=LAB_MS)
+        notebook = Notebook(page, page.locator(".jp-NotebookPanel:visible"))
+        notebook.panel.locator(".jp-Cell").last.click()
+        notebook.begin_cell("print(kept * 2)")
+        notebook.wait_printed("still herestill here")
+
+        panel = lab.jobs().panel
+        row = panel.get_by_test_id("shopfloor-job-kernel")
+        expect(row.get_by_test_id("shopfloor-state")).to_contain_text("Running on")
+        row.get_by_role("button", name="node.ipynb").click()
+        expect(row.get_by_role("button", name="Interrupt")).to_be_enabled()
+        panel.get_by_role("button", name="JupyterLab").click()
+        page.screenshot(path=RESULTS / "kernel-panel.png")
+        assert serious_faults(page, ".shopfloor-Jobs") == []
+        lab.in_the_dark()
+        page.screenshot(path=RESULTS / "kernel-dark.png")
+        assert serious_faults(page, ".shopfloor-Jobs") == []
+        assert serious_faults(page, ".shopfloor-Kernel") == []
+
+        run_here(page, toolbar)
+        expect(row).to_have_count(0)
+        expect(toolbar.get_by_role("button", name="Here", exact=True)).to_be_visible()
+        expect(toolbar.get_by_role("button", name=re.compile("^Run on"))).to_have_count(0)
+        page.screenshot(path=RESULTS / "kernel-here.png")
+        page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        page.get_by_role("menuitem", name="Run on a Compute Node…").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_test_id("shopfloor-outlook")).to_contain_text("It can start now.")
+        page.screenshot(path=RESULTS / "kernel-dialog.png")
+        assert serious_faults(page, ".jp-Dialog") == []
+        dialog.get_by_role("button", name="Start the kernel").click()
+        expect(dialog).to_have_count(0)
+        expect(toolbar).to_have_attribute("data-state", "running", timeout=LAB_MS)
+        page.screenshot(path=RESULTS / "kernel-again.png")
+        notebook.save()
+        stop_kernel(lab)
+
+
+def open_on_a_node(lab: Lab) -> Notebook:
+    lab.new_launcher()
+    card = lab.page.locator(f'.jp-LauncherCard[data-category="{CATEGORY}"]').first
+    expect(card).to_be_visible()
+    lab.page.screenshot(path=RESULTS / "kernel-launcher.png")
+    card.click()
+    dialog = lab.page.get_by_role("dialog")
+    expect(dialog.get_by_text("New notebook on a compute node")).to_be_visible()
+    expect(dialog.get_by_test_id("shopfloor-outlook")).to_contain_text("It can start now.")
+    lab.page.screenshot(path=RESULTS / "kernel-new.png")
+    dialog.get_by_role("button", name="Start the kernel").click()
+    expect(dialog).to_have_count(0)
+    return Notebook(lab.page, lab.page.locator(".jp-NotebookPanel:visible"))
+
+
+def run_here(page: Page, toolbar: Locator) -> None:
+    toolbar.get_by_role("button", name="Change…").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_test_id("shopfloor-preset-here").click()
+    dialog.get_by_role("button", name="Start the kernel").click()
+    expect(dialog).to_have_count(0)
+
+
+def stop_kernel(lab: Lab) -> None:
+    """In the panel; asks nothing, for it computes nothing."""
+    row = lab.jobs().panel.get_by_test_id("shopfloor-job-kernel")
+    living = row.and_(lab.page.locator('[data-state="running"]'))
+    living.locator("button[aria-expanded]").click()
+    living.get_by_role("button", name=re.compile("^Stop the kernel")).click()
+    expect(living).to_have_count(0)
