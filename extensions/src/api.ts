@@ -21,6 +21,7 @@ import type {
 } from './contract.ts';
 import { readEvents } from './events.ts';
 import type {
+  GpuTime,
   Chosen,
   JobKernel,
   JobKernelList,
@@ -213,6 +214,11 @@ export class Api {
   /** Cancels one that waits, ends one that runs, takes one that has ended off the list. */
   async endKernel(id: string): Promise<void> {
     await this._ask('DELETE', ['job-kernels', id]);
+  }
+
+  /** What this person's jobs held and used of GPUs this month. */
+  gpuTime(): Promise<GpuTime> {
+    return this._ask('GET', ['gpu-time']);
   }
 
   /** What the last run of each cell printed. */

@@ -33,6 +33,7 @@ import {
 import type { Cluster, Start } from './contract.ts';
 import { startCluster } from './dialog.ts';
 import { notifyOfEnds } from './endNotifications.ts';
+import { GpuTimes } from './gpuTime.tsx';
 import { examplesIcon, jobsIcon } from './icons.ts';
 import { kernels } from './kernelPlugin.ts';
 import { currentKernel, currentNotebook, insertAndRun } from './notebook.ts';
@@ -172,7 +173,8 @@ const jobs: JupyterFrontEndPlugin<void> = {
         session: job,
         kernels: kernelsPart,
         clusters,
-        shared: new SharedViews(api)
+        shared: new SharedViews(api),
+        gpuTimes: new GpuTimes(api)
       },
       {
         startNew: () => void startNew(),

@@ -41,6 +41,8 @@ export interface JobKernel {
   silent_since: number | null;
   /** The rule that ends it for want of work: after so many seconds; `ends` is null while it is not warned. */
   idle: { after: number; ends: number | null } | null;
+  /** When and why a kernel ended there though nobody told it to; another one was started in its job. */
+  death: { at: number; cause: string } | null;
   /** The last mark before its end that was passed, in seconds. */
   warning: number | null;
   /** Why it is about to be ended. */
@@ -65,6 +67,13 @@ export interface KernelStart {
   name: string;
   request: Chosen;
   path: string;
+}
+
+/** What this person's jobs held and used of GPUs in a month, in GPU-seconds; the project may have no name. */
+export interface GpuTime {
+  /** Such as `2026-11`. */
+  month: string;
+  projects: { project: string; held: number; used: number }[];
 }
 
 /** What one execution printed: the last one of its cell. Times in epoch seconds. */

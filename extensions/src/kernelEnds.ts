@@ -7,6 +7,7 @@ import type { JobKernel } from './kernelContract.ts';
 import { type News, newsOf } from './kernelNews.ts';
 import {
   causeSentence,
+  diedSentence,
   endedSentence,
   endingLine,
   idleWarned,
@@ -68,6 +69,12 @@ export function tellOfEnds(parts: EndsParts): void {
     switch (what) {
       case 'ended':
         return ended(kernel);
+      case 'died': {
+        const sentence = diedSentence(kernel, trans);
+        replays.died(kernel, sentence);
+        Notification.error(sentence, { autoClose: false });
+        return;
+      }
       case 'ending': {
         const words = [
           trans.__('%1: %2.', kernelName(kernel), endingLine(kernel, trans)),

@@ -3,9 +3,12 @@
 import type { JobKernel } from './kernelContract.ts';
 import { isIdleWarned } from './kernelWords.ts';
 
-/** An end that came, one that comes now, or one that comes later for want of time or of work. */
+/**
+ * An end that came, a kernel that died and was started again, an end that comes now, or one that comes later for want of
+ * time or of work.
+ */
 export interface News {
-  what: 'ended' | 'ending' | 'time' | 'idle';
+  what: 'ended' | 'died' | 'ending' | 'time' | 'idle';
   kernel: JobKernel;
 }
 
@@ -28,6 +31,9 @@ function newsOfOne(
 ): News['what'] | null {
   if (kernel.state === 'ended') {
     return isFirst || old?.state === 'ended' ? null : 'ended';
+  }
+  if (!isFirst && kernel.death && old?.death?.at !== kernel.death.at) {
+    return 'died';
   }
   if (kernel.ending !== null) {
     return old?.ending === kernel.ending ? null : 'ending';

@@ -2,7 +2,7 @@
 
 import type { FormParts } from './contract.ts';
 import { hours } from './figureWords.ts';
-import type { Chosen, JobKernel } from './kernelContract.ts';
+import type { GpuTime, Chosen, JobKernel } from './kernelContract.ts';
 import { PathExt } from '@jupyterlab/coreutils';
 import { stateLine, timeLeft, type Words } from './words.ts';
 
@@ -128,6 +128,15 @@ export function endedSentence(kernel: JobKernel, trans: Words): string {
   );
 }
 
+/** Why a kernel died that was started again, in sentences. */
+export function diedSentence(kernel: JobKernel, trans: Words): string {
+  return trans.__(
+    'The kernel of %1 %2. Another one was started in the same job; the variables are lost.',
+    kernelName(kernel),
+    kernel.death?.cause ?? ''
+  );
+}
+
 /** Why it has ended, below the cell that it was computing. */
 export function causeSentence(kernel: JobKernel, trans: Words): string {
   const line = stateLine(kernel, trans);
@@ -172,6 +181,36 @@ export function heldLine(kernel: JobKernel, trans: Words): string | null {
     hours(held, 2, trans),
     Math.round((100 * used) / held)
   );
+}
+
+/** The same of a month's jobs: all together, then by project where there are several. */
+export function gpuTimeLines(time: GpuTime, trans: Words): string[] {
+  const projects = time.projects.filter(one => one.held > 0);
+  const sum = (kind: 'held' | 'used') =>
+    projects.reduce((all, one) => all + one[kind], 0);
+  const held = sum('held');
+  if (held <= 0) {
+    return [];
+  }
+  const part = (used: number, of: number) => Math.round((100 * used) / of);
+  const all = trans.__(
+    'This month: held %1 GPU-hours, used %2 %',
+    hours(held, 2, trans),
+    part(sum('used'), held)
+  );
+  return projects.length < 2
+    ? [all]
+    : [
+        all,
+        ...projects.map(one =>
+          trans.__(
+            '%1: held %2, used %3 %',
+            one.project || trans.__('no project'),
+            hours(one.held, 2, trans),
+            part(one.used, one.held)
+          )
+        )
+      ];
 }
 
 /** What the button says that asks for what was chosen before: `Run on One GPU`. */

@@ -7,6 +7,7 @@ import React, { useEffect, useRef } from 'react';
 
 import type { Clusters } from './clusters.ts';
 import type { Cluster } from './contract.ts';
+import { GpuTimeFoot, type GpuTimes } from './gpuTime.tsx';
 import { jobsIcon } from './icons.ts';
 import type { JobKernels } from './jobKernels.ts';
 import { type KernelActions, KernelRow } from './kernelRow.tsx';
@@ -49,6 +50,7 @@ export interface Listed {
   kernels: KernelsPart | null;
   clusters: Clusters;
   shared: SharedViews;
+  gpuTimes: GpuTimes;
 }
 
 export class JobsPanel extends ReactWidget {
@@ -56,13 +58,14 @@ export class JobsPanel extends ReactWidget {
   private _kernels: KernelsPart | null;
   private _clusters: Clusters;
   private _shared: SharedViews;
+  private _gpuTimes: GpuTimes;
   private _actions: Actions;
   private _trans: Words;
   private _watching: IDisposable;
 
   constructor(listed: Listed, actions: Actions, trans: Words) {
     super();
-    const { session, kernels, clusters, shared } = listed;
+    const { session, kernels, clusters, shared, gpuTimes } = listed;
     this.id = 'shopfloor-jobs';
     this.addClass('shopfloor-Jobs');
     this.title.icon = jobsIcon;
@@ -73,12 +76,14 @@ export class JobsPanel extends ReactWidget {
     this._kernels = kernels;
     this._clusters = clusters;
     this._shared = shared;
+    this._gpuTimes = gpuTimes;
     this._actions = actions;
     this._trans = trans;
     // A browser has few connections to one server: none is held for a panel that nobody sees.
     this._watching = watchSeen(this, isSeen => {
       clusters.watch(isSeen);
       shared.watch(isSeen);
+      gpuTimes.watch(isSeen);
       if (isSeen) {
         this.update(); // what was not drawn while nobody looked
       }
@@ -92,6 +97,7 @@ export class JobsPanel extends ReactWidget {
     this._watching.dispose();
     this._clusters.watch(false);
     this._shared.watch(false);
+    this._gpuTimes.watch(false);
     super.dispose();
   }
 
@@ -125,6 +131,7 @@ export class JobsPanel extends ReactWidget {
         <UseSignal signal={this._shared.changed}>
           {() => <SharedSection shared={this._shared} trans={trans} />}
         </UseSignal>
+        <GpuTimeFoot times={this._gpuTimes} trans={trans} />
       </>
     );
   }

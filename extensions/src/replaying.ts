@@ -57,6 +57,8 @@ export class Replay implements IDisposable {
   private _lost = new Map<string, number>();
   /** Cells that this page had run and that came to no end yet, the first one first. */
   private _running = new Set<CodeCell>();
+  /** What a kernel computed that died. */
+  private _lostWithKernel: CodeCell[] = [];
   private _isDue = true;
   private _isLooking = false;
   private _quietFor = PAUSE;
@@ -116,6 +118,17 @@ export class Replay implements IDisposable {
     this.dispose();
   }
 
+  /** Puts why the kernel died below the cell that it was computing; another kernel is there by now, or soon. */
+  died(sentence: string): void {
+    const [cell] = [
+      ...this._lostWithKernel,
+      ...this._followed.values(),
+      ...this._running
+    ].filter(one => !one.isDisposed);
+    this._lostWithKernel = [];
+    cell?.model.outputs.add(errorOutput('KernelDied', sentence));
+  }
+
   private _onConnection(_: unknown, status: Kernel.ConnectionStatus): void {
     if (status === 'connected') {
       this._isDue = true;
@@ -132,6 +145,10 @@ export class Replay implements IDisposable {
 
   private _onStatus(_: unknown, status: Kernel.Status): void {
     if (status === 'restarting' || status === 'autorestarting') {
+      this._lostWithKernel =
+        status === 'autorestarting'
+          ? [...this._followed.values(), ...this._running]
+          : [];
       for (const cell of this._followed.values()) {
         if (!cell.isDisposed) {
           cell.model.executionState = 'idle';

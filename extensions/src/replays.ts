@@ -47,6 +47,15 @@ export class Replays {
     }
   }
 
+  /** Tells in the cell that was running why its kernel died. */
+  died({ id }: JobKernel, sentence: string): void {
+    for (const replay of this._replays.values()) {
+      if (replay.kernel.id === id) {
+        replay.died(sentence);
+      }
+    }
+  }
+
   private _look(panel: NotebookPanel): void {
     const { jobs, api, trans } = this._parts;
     const kernel = panel.sessionContext.session?.kernel;

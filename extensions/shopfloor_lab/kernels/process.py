@@ -119,5 +119,5 @@ class Kernel:
         if code == -signal.SIGKILL and kernel_memory_kills() > self._memory_kills:
             return f"ran out of memory: asked {FIELDS['memory'].show(self._memory)}"
         if code < 0:
-            return f"killed by signal {-code} ({signal.Signals(-code).name})"
+            return f"was killed by signal {-code} ({signal.Signals(-code).name})"
         return f"ended with exit code {code}"

@@ -45,3 +45,12 @@ test('that it ends now is told before all else but the end itself', () => {
   assert.deepEqual(what(ending, { ...ending, warning: 30 }), []);
   assert.deepEqual(what({}, { ...ending, ...ended }), ['ended']);
 });
+
+test('that a kernel died is told once, and none of before the page was opened', () => {
+  const death = (at: number) => ({ death: { at, cause: 'ran out of memory' } });
+  assert.deepEqual(what({}, death(5)), ['died']);
+  assert.deepEqual(what(death(5), death(5)), []);
+  assert.deepEqual(what(death(5), death(6)), ['died']);
+  assert.deepEqual(what(null, death(5)), []);
+  assert.deepEqual(what(death(5), { ...death(5), ...ended }), ['ended']);
+});

@@ -6,7 +6,9 @@ import { test } from 'node:test';
 import {
   askAgainLabel,
   causeSentence,
+  diedSentence,
   endedSentence,
+  gpuTimeLines,
   heldLine,
   idleSentence,
   kernelAnnouncement,
@@ -161,4 +163,32 @@ test('the outlook of a kernel speaks of no workers', () => {
     const [first] = kernelOutlookLines({ ...outlook, start }, 0, english);
     assert.doesNotMatch(first, /worker/);
   }
+});
+
+test('a kernel that died says why, and what is lost', () => {
+  const death = { at: 1, cause: 'ran out of memory: asked 256 MB' };
+  assert.equal(
+    diedSentence(makeKernel({ death }), english),
+    'The kernel of train.ipynb ran out of memory: asked 256 MB. Another one was started in the same job; the variables are lost.'
+  );
+});
+
+test('GPU time of the month is told for all projects, and by project where there are several', () => {
+  const of = (project: string, held: number, used: number) => ({
+    project,
+    held: held * 3600,
+    used: used * 3600
+  });
+  const lines = (...projects: ReturnType<typeof of>[]) =>
+    gpuTimeLines({ month: '2026-11', projects }, english);
+  assert.deepEqual(lines(), []);
+  assert.deepEqual(lines(of('physics', 0, 0)), []);
+  assert.deepEqual(lines(of('physics', 8, 2)), [
+    'This month: held 8 GPU-hours, used 25 %'
+  ]);
+  assert.deepEqual(lines(of('', 2, 0), of('physics', 6, 3)), [
+    'This month: held 8 GPU-hours, used 38 %',
+    'no project: held 2, used 0 %',
+    'physics: held 6, used 50 %'
+  ]);
 });

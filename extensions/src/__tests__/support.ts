@@ -268,6 +268,7 @@ export function makeKernel(changes: Partial<JobKernel> = {}): JobKernel {
     execution: 'idle',
     silent_since: null,
     idle: { after: 3600, ends: null },
+    death: null,
     warning: null,
     ending: null,
     hook: null,
