@@ -224,7 +224,10 @@ class Board:
     async def _run(self) -> None:
         while self._entries or self._shown:
             self._stirred.clear()
-            await self._look()
+            try:
+                await self._look()
+            except Exception:  # whatever one of them said: the next look tells of the others
+                log.exception("A look at the kernels failed")
             waits = any(one.link is None for one in self._living())
             await set_within(self._stirred, WAITS if waits else RUNS)
 
