@@ -63,14 +63,14 @@ def gpus() -> Iterator[FileGpus]:
 
 @pytest.mark.slurm
 def test_on_slurm(slurm_cluster, software: Path, gpus: FileGpus):
-    config = f'c.Spawner.environment["PYTHONPATH"] = "{gpus.folder}"\n'
+    config = f'c.Spawner.environment.update({{"PYTHONPATH": "{gpus.folder}"}})\n'
     case = slurm_case(slurm_cluster, software, config=config, extra=RULE)
     try:
         forget_earlier_visits(case, PERSON)
         gpus.compute(90)
         with window(case, "gpu-slurm", PERSON) as page:
             lab = visit(page, case, PERSON)
-            notebook = begin(lab, "one-gpu")
+            notebook = begin(lab, "One GPU")
             where = printed(notebook, WHERE, "on gpu01 0 shopfloor-kernel-")
             live_with_it(page, lab, notebook, where.split()[-1])
             lab, notebook = lab_is_killed(page, case, PERSON, notebook)
@@ -86,7 +86,7 @@ def test_on_one_machine(tmp_path_factory: pytest.TempPathFactory):
     try:
         with window(case, "gpu-local", "alice") as page:
             lab = visit(page, case, "alice")
-            notebook = begin(lab, "small-cpu")
+            notebook = begin(lab, "Small CPU")
             where = printed(notebook, WHERE, "shopfloor-kernel-")
             live_with_it(page, lab, notebook, where.split()[-1])
             lab, notebook = lab_is_killed(page, case, "alice", notebook)
@@ -109,7 +109,7 @@ def begin(lab: Lab, preset: str) -> Notebook:
     lab.new_launcher()
     lab.page.locator(f'.jp-LauncherCard[data-category="{CATEGORY}"]').first.click()
     dialog = lab.page.get_by_role("dialog")
-    dialog.get_by_test_id(f"shopfloor-preset-{preset}").click()
+    dialog.get_by_text(preset, exact=True).click()
     lab.page.screenshot(path=RESULTS / "gpu-dialog.png")
     dialog.get_by_role("button", name="Start the kernel").click()
     expect(dialog).to_have_count(0)
