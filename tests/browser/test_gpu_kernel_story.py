@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.cases import Case, end_case, local_case, slurm_case
+from tests.cluster.neighbour import hold_gpus, release
 from tests.harness import wait_until
 from tests.lab.agent_orders import FileGpus
 
@@ -70,7 +71,7 @@ def test_on_slurm(slurm_cluster, software: Path, gpus: FileGpus):
         gpus.compute(90)
         with window(case, "gpu-slurm", PERSON) as page:
             lab = visit(page, case, PERSON)
-            notebook = begin(lab, "One GPU")
+            notebook = wait_for_it(page, case, lab)
             where = printed(notebook, WHERE, "on gpu01 0 shopfloor-kernel-")
             live_with_it(page, lab, notebook, where.split()[-1])
             lab, notebook = lab_is_killed(page, case, PERSON, notebook)
@@ -104,8 +105,38 @@ def visit(page: Page, case: Case, person: str, restored: str = "") -> Lab:
     return Lab(page, restored=restored)
 
 
+def wait_for_it(page: Page, case: Case, lab: Lab) -> Notebook:
+    """While somebody else has all GPUs: cancelled, asked for again; a cell that is queued meanwhile is run."""
+    toolbar = page.get_by_test_id("shopfloor-kernel")
+    holding = hold_gpus(case.cluster)
+    try:
+        ask(lab, "One GPU")
+        expect(toolbar).to_have_attribute("data-state", "pending", timeout=LAB_MS)
+        expect(toolbar).to_contain_text(re.compile("Waiting: .+ · place 1"))
+        page.screenshot(path=RESULTS / "gpu-waiting.png")
+        toolbar.get_by_role("button", name="Cancel").click()
+        expect(toolbar).to_have_attribute("data-state", "ended")
+        expect(toolbar).to_contain_text("You cancelled it")
+        page.screenshot(path=RESULTS / "gpu-cancelled.png")
+        expect(page.locator(".jp-Dialog")).to_have_count(0)
+        toolbar.get_by_role("button", name="Start again").click()
+        expect(toolbar).to_have_attribute("data-state", "pending", timeout=LAB_MS)
+        notebook = Notebook(page, page.locator(".jp-NotebookPanel:visible"))
+        notebook.begin_cell("print(6 * 7)")
+        expect(notebook.busy).to_have_count(1)
+    finally:
+        release(case.cluster, holding)
+    notebook.wait_printed("42")
+    return ready(page)
+
+
 def begin(lab: Lab, preset: str) -> Notebook:
     """From the launcher, with this preset's hardware."""
+    ask(lab, preset)
+    return ready(lab.page)
+
+
+def ask(lab: Lab, preset: str) -> None:
     lab.new_launcher()
     lab.page.locator(f'.jp-LauncherCard[data-category="{CATEGORY}"]').first.click()
     dialog = lab.page.get_by_role("dialog")
@@ -113,7 +144,6 @@ def begin(lab: Lab, preset: str) -> Notebook:
     lab.page.screenshot(path=RESULTS / "gpu-dialog.png")
     dialog.get_by_role("button", name="Start the kernel").click()
     expect(dialog).to_have_count(0)
-    return ready(lab.page)
 
 
 def ready(page: Page) -> Notebook:

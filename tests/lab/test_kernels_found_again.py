@@ -136,6 +136,20 @@ def test_a_kernel_that_ended_meanwhile_says_why(visits: Visits):
     assert visits.ask("GET", "job-kernels")["kernels"] == []
 
 
+def test_one_that_ended_is_listed_until_its_notebook_has_another_job(visits: Visits):
+    first = visits.start()
+    visits.running(first)
+    [runner] = visits.person.processes_of_jobs()
+    runner.terminate()
+    visits.until(first, lambda row: row["state"] == "ended", "it has ended")
+    second = visits.start()
+    wait_until(
+        lambda: [row["id"] for row in visits.ask("GET", "job-kernels")["kernels"]] == [second],
+        5,
+        "the second alone is listed",
+    )
+
+
 def test_a_living_server_keeps_its_kernels_from_a_second_one(visits: Visits):
     kernel = visits.start()
     visits.running(kernel)

@@ -147,7 +147,16 @@ class Board:
         """Which document the kernel belongs to, now."""
         if entry := self._entries.get(kernel_id):
             entry.session = session
+            for other in self._ended_of(session):
+                self._soon(self.remove(other.id))  # this one is there in its stead
             self.stir()
+
+    def _ended_of(self, session: Session | None) -> list[Entry]:
+        return [
+            one
+            for one in self._entries.values()
+            if session and one.cause and one.session and one.session.path == session.path
+        ]
 
     def close(self) -> None:
         """The server ends."""
