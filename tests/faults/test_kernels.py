@@ -90,7 +90,7 @@ def test_a_waiting_kernel_waits_on_when_lab_is_killed_and_what_is_queued_then_is
 
 
 @pytest.mark.fault(28, "kernel's node lost")
-@pytest.mark.fault_long(110)
+@pytest.mark.fault_long(40)
 def test_a_lost_node_is_seen_and_then_named(fault_cluster: Cluster, lab: KernelLab):
     kernel = lab.running(GPU)
     node = lab.run(kernel, WHERE).split()[0]
@@ -172,7 +172,7 @@ def test_what_a_cell_prints_while_lab_is_dead_is_there_afterwards(lab: KernelLab
 
 
 @pytest.mark.fault(30, "network cut of 30 s")
-@pytest.mark.fault_long(70)
+@pytest.mark.fault_long(45)
 def test_what_a_cell_prints_while_the_network_is_cut_is_there_afterwards(
     fault_cluster: Cluster, lab: KernelLab
 ):
@@ -193,7 +193,7 @@ def test_what_a_cell_prints_while_the_network_is_cut_is_there_afterwards(
 
 
 @pytest.mark.fault(31, "20 kernels at once")
-@pytest.mark.fault_long(60)
+@pytest.mark.fault_long(25)
 def test_twenty_kernels_at_once_all_compute(fault_cluster: Cluster, lab: KernelLab):
     small = {**CPU, "memory": 150 * MB}
     kernels = [lab.begin(small, path=f"notebook-{number}.ipynb") for number in range(20)]

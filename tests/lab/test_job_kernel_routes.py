@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +76,53 @@ def test_a_kernel_is_there_at_once_and_answers_when_it_runs(lab: LabServer, pers
     assert lab.ask("PATCH", one, {"keep": True}).json()["id"] == kernel["id"]
     refused = lab.ask("PATCH", one, {"keep": "yes"})
     assert (refused.status_code, refused.json()["field"]) == (400, "body")
+    asked = [("GET", f"{one}/runs"), ("GET", "job-kernels"), ("PATCH", one), ("GET", one)] * 4
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = pool.map(
+            lambda ask: lab.ask(*ask, {"keep": True} if ask[0] == "PATCH" else None), asked
+        )
+        assert {answer.status_code for answer in answers} == {200}, "nobody takes another's answer"
     assert lab.ask("DELETE", one).status_code == 204
+    wait_until(lambda: lab.ask("GET", one).status_code == 404, 15, "nothing is left to say of it")
     assert lab.ask("DELETE", one).status_code == 404
     wait_until(lambda: not person.processes_of_jobs(), 15, "its job has ended")
+
+
+def test_a_kernel_that_dies_again_and_again_says_of_what(lab: LabServer, person: Person):
+    dies = ["/bin/sh", "-c", "kill -SEGV $$", "{connection_file}"]
+    kernelspec(person.home / "data", "dies", dies, "x", {}, metadata={})
+    kernel = lab.ask("POST", "job-kernels", {**START, "name": "dies"}).json()
+    one = f"job-kernels/{kernel['id']}"
+    row = wait_until(
+        lambda: (row := lab.ask("GET", one).json())["state"] == "ended" and row,
+        60,
+        "it is given up",
+    )
+    assert row["cause"] == "was killed by signal 11 (SIGSEGV)"
+    wait_until(lambda: not person.processes_of_jobs(), 15, "its job has ended")
+
+
+def test_jupyters_own_rule_for_idle_kernels_leaves_jobs_alone(person: Person):
+    leave_offer(person.home, person.offer)
+    kernelspec(person.home / "data", "plain", IPYTHON, "python", {}, metadata={})
+    culls = {"cull_idle_timeout": 1, "cull_interval": 1, "cull_connected": True}
+    (person.home / "config").mkdir()
+    config = json.dumps({"MappingKernelManager": culls})
+    (person.home / "config" / "jupyter_server_config.json").write_text(config)
+    server = LabServer(person.home, person.home)
+    try:
+        kernel = server.ask("POST", "job-kernels", START).json()["id"]
+        local = server.ask("POST", "../../api/kernels", {"name": "plain"}).json()["id"]
+        wait_until(
+            lambda: server.ask("GET", f"../../api/kernels/{local}").status_code == 404,
+            30,
+            "the other one is culled",
+        )
+        assert server.ask("GET", f"../../api/kernels/{kernel}").status_code == 200
+        server.ask("DELETE", f"job-kernels/{kernel}")
+        wait_until(lambda: not person.processes_of_jobs(), 15, "its job has ended")
+    finally:
+        server.stop()
 
 
 def test_the_form_has_every_kernelspec_and_the_offer_without_what_a_kernel_has_not(lab: LabServer):

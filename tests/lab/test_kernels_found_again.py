@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from shopfloor_jobs import directory
 from shopfloor_lab.kernels.kept import KEPT
+from shopfloor_lab.kernels.order import ORDER
 
 from tests.jobs.waiting import wait_until
 
@@ -24,15 +26,15 @@ KEEPS = "kept = 36"
 class Visits:
     """One Lab server after another of the same person's."""
 
-    def __init__(self, person: Person):
+    def __init__(self, person: Person, **environment: str):
         self.person = person
         leave_offer(person.home, person.offer)
         kernelspec(person.home / "data", "plain", IPYTHON, "python", {}, metadata={})
         (person.home / "work").mkdir()
-        self.begin()
+        self.begin(**environment)
 
-    def begin(self) -> None:
-        self.server = LabServer(self.person.home, self.person.home)
+    def begin(self, **environment: str) -> None:
+        self.server = LabServer(self.person.home, self.person.home, **environment)
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Of our own API, and of Jupyter's where the path begins with ``api/``."""
@@ -41,11 +43,11 @@ class Visits:
         assert answer.ok, answer.text
         return answer.json() if answer.text else None
 
-    def start(self, **request: Any) -> str:
+    def start(self, path: str = NOTEBOOK, **request: Any) -> str:
         """A kernel for the notebook, with its session."""
-        body = {"name": "plain", "request": request, "path": NOTEBOOK}
+        body = {"name": "plain", "request": request, "path": path}
         kernel = str(self.ask("POST", "job-kernels", body)["id"])
-        session = {"path": NOTEBOOK, "name": "", "type": "notebook", "kernel": {"id": kernel}}
+        session = {"path": path, "name": "", "type": "notebook", "kernel": {"id": kernel}}
         made = self.ask("POST", "api/sessions", session)
         assert made["kernel"]["id"] == kernel
         return kernel
@@ -63,6 +65,12 @@ class Visits:
         self.server.process.send_signal(signal.SIGKILL)
         self.server.process.wait(10)
 
+    def close(self) -> None:
+        if self.server.process.poll() is None:
+            for kernel in self.ask("GET", "api/kernels"):
+                self.ask("DELETE", f"api/kernels/{kernel['id']}")
+            self.server.stop()
+
     def say(self, kernel: str, code: str) -> str:
         page = opened(self.server, kernel)
         try:
@@ -75,10 +83,7 @@ class Visits:
 def visits(person: Person) -> Iterator[Visits]:
     made = Visits(person)
     yield made
-    if made.server.process.poll() is None:
-        for kernel in made.ask("GET", "api/kernels"):
-            made.ask("DELETE", f"api/kernels/{kernel['id']}")
-        made.server.stop()
+    made.close()
 
 
 @pytest.mark.parametrize(
@@ -150,11 +155,15 @@ def test_one_that_ended_is_listed_until_its_notebook_has_another_job(visits: Vis
     )
 
 
-def test_a_living_server_keeps_its_kernels_from_a_second_one(visits: Visits):
+@pytest.mark.parametrize(
+    "tag", ["", "shopfloor-server-0123456789abcdef"], ids=["by hand", "in its job"]
+)
+def test_a_living_server_keeps_its_kernels_from_a_second_one(person: Person, tag: str):
+    visits = Visits(person, SHOPFLOOR_TAG=tag)
     kernel = visits.start()
     visits.running(kernel)
     first = visits.server
-    visits.begin()
+    visits.begin(SHOPFLOOR_TAG=tag)
     try:
         assert visits.ask("GET", "api/sessions") == []
         assert visits.ask("GET", "job-kernels")["kernels"] == []
@@ -162,3 +171,51 @@ def test_a_living_server_keeps_its_kernels_from_a_second_one(visits: Visits):
         visits.server.stop()
         visits.server = first
     assert visits.running(kernel)["id"] == kernel
+    visits.close()
+
+
+@pytest.mark.parametrize("file", [KEPT, "request.json", f"private/{ORDER}"])
+def test_a_record_that_is_not_whole_costs_that_kernel_only(visits: Visits, file: str):
+    kernels = [visits.start(), visits.start("work/delays.ipynb")]
+    tags = [visits.running(kernel)["tag"] for kernel in kernels]
+    visits.kill()
+    whole = directory.directory_of(visits.person.home, tags[0]) / file
+    text = whole.read_text()
+    for broken in (text[: len(text) // 2], json.dumps({name: [1] for name in json.loads(text)})):
+        whole.write_text(broken)
+        visits.begin()
+        assert [row["id"] for row in visits.ask("GET", "job-kernels")["kernels"]] == kernels[1:]
+        visits.kill()
+    whole.write_text(text)
+    visits.begin()
+    assert len(visits.ask("GET", "job-kernels")["kernels"]) == 2
+
+
+def test_a_kernel_that_computes_is_open_at_once_for_the_next_server(visits: Visits):
+    kernel = visits.start()
+    visits.running(kernel)
+    page = opened(visits.server, kernel)
+    execute(page, "import time\nfor n in range(600): print(n, flush=True); time.sleep(0.1)")
+    visits.until(kernel, lambda row: row["execution"] == "busy", "it computes")
+    visits.kill()
+    visits.begin()
+    visits.running(kernel)
+    again = opened(visits.server, kernel)
+    told = wait_until(lambda: json.loads(again.recv()), 10, "it is heard while the cell runs")
+    assert told
+    wait_until(
+        lambda: visits.ask("GET", f"api/kernels/{kernel}")["execution_state"] == "busy", 5, "busy"
+    )
+    again.close()
+
+
+def test_a_restart_whose_job_is_gone_ends_the_row(visits: Visits):
+    kernel = visits.start()
+    visits.running(kernel)
+    [runner] = visits.person.processes_of_jobs()
+    runner.kill()
+    for process in visits.person.commands("shopfloor_lab.kernels.agent"):
+        process.kill()
+    assert not visits.server.ask("POST", f"../../api/kernels/{kernel}/restart").ok
+    visits.until(kernel, lambda row: row["state"] == "ended", "it has ended")
+    assert visits.ask("GET", "api/kernels") == []

@@ -20,26 +20,29 @@ log = logging.getLogger("shopfloor.kernels")
 
 
 async def find(lab: Lab) -> list[KernelJob]:
-    """All that are kept, the oldest first; none where nobody says where jobs are asked for."""
-    try:
-        paths = await asyncio.to_thread(
-            lambda: sorted(directory.jobs_root(lab.home).glob(f"shopfloor-{KIND}-*/{KEPT}"))
-        )
-        if not paths:
-            return []  # the hub need not be asked
-        ways = lab.jobs.of(await lab.offers.get())
-    except (OSError, NoOffer) as error:
-        log.warning("Kernels of earlier servers cannot be found: %s", error)
-        return []
+    """All that are kept, the oldest first. Raises OSError, or NoOffer where nobody says where jobs are asked for."""
+    paths = await asyncio.to_thread(
+        lambda: sorted(directory.jobs_root(lab.home).glob(f"shopfloor-{KIND}-*/{KEPT}"))
+    )
+    if not paths:
+        return []  # the hub need not be asked
+    offer = await lab.offers.get()
+    ways = lab.jobs.of(offer)
     found = []
     for path in paths:
         try:
             job = await asyncio.to_thread(read_again, lab, ways, path.parent)
-        except OSError as error:
-            log.warning("The kernel in %s cannot be found again: %s", path.parent, error)
+        except Exception:
+            # Whatever a record that is not whole raises, it costs no other kernel.
+            log.exception("The kernel in %s cannot be found again", path.parent)
             continue
-        if job:
-            found.append(job)
+        if job is None or (job.job.owner, job.job.tag) != (offer.person, path.parent.name):
+            log.warning(
+                "The kernel in %s is left alone: its records are of another version, or not whole",
+                path.parent,
+            )
+            continue
+        found.append(job)
     return sorted(found, key=lambda job: job.kept.asked)
 
 
@@ -48,10 +51,9 @@ async def is_free(lab: Lab, job: KernelJob) -> bool:
     holder, me = job.kept.holder, lab.me
     if holder == me:
         return True
-    if holder.tag and holder.tag != me.tag:
-        if await _runs(lab, job.job.owner, holder.tag):
-            return False
-    elif not holder.tag and holder.lives_on(me.host):
+    if holder.lives_on(me.host):
+        return False
+    if holder.tag not in ("", me.tag) and await _runs(lab, job.job.owner, holder.tag):
         return False
     await job.keep(replace(job.kept, holder=me))
     return True
@@ -66,5 +68,5 @@ async def _runs(lab: Lab, owner: str, tag: str) -> bool:
         _, view = lab.jobs.of(await lab.offers.get())
         seen = await view.job(owner, tag)
     except (OSError, ValueError, NoOffer, Unreachable):
-        return False  # two servers that have a kernel do it no harm; one that nobody has is lost
+        return False  # two servers may have one kernel for a while; one that nobody has is lost
     return seen is not None and seen.alive

@@ -87,7 +87,7 @@ class BeforeEnd:
         while (passed := time.monotonic() - began) < seconds and _lives(process):
             if self._process != process:
                 break
-            note = read_json(told)
+            note = _read(told)
             if note:
                 self._tell(str(note.get("state")), str(note.get("text")))
                 if note.get("state") in ("done", "failed"):
@@ -126,6 +126,12 @@ class BeforeEnd:
                 if (process == kernel or file in _command(process)) and _catches(process):
                     return process
         return None
+
+
+def _read(told: Path) -> dict[str, object] | None:
+    with contextlib.suppress(OSError):  # the notebook may have put there what it likes
+        return read_json(told)
+    return None
 
 
 def _lives(process: int) -> bool:

@@ -16,11 +16,12 @@ from typing import Any
 
 from shopfloor_jobs import directory
 from shopfloor_jobs.directory import home_words
+from shopfloor_jobs.masking import mask
 from shopfloor_jobs.within import set_within
 
 from shopfloor_lab.errors import Conflict, NoAnswer
 
-from .job import KernelJob
+from .job import ENDED, KernelJob
 from .kept import Session, forget
 from .kernel import JobKernel
 from .link import Link
@@ -31,6 +32,7 @@ from .runs import forget_runs, read_runs
 WAITS, RUNS = 1.0, 3.0  # seconds between looks
 MOVED = 30.0  # seconds for which the end that the scheduler has for a running job is believed
 LOG_LINES = 20
+MAY_LIVE = "It was told to end, and nobody says whether it has: its job may still run."
 Row = dict[str, Any]
 
 log = logging.getLogger("shopfloor.kernels")
@@ -98,9 +100,11 @@ class Entry:
 
 
 class Board:
-    """``emit`` takes all rows, whenever one of them is another than before."""
+    """``emit`` takes all rows, whenever one of them is another than before; ``over`` hears of each living kernel whose
+    job is seen to have ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, over: Callable[[str], Any]) -> None:
+        self._over = over
         self.emit: Callable[[list[Row]], Any] = lambda rows: None
         self._entries: dict[str, Entry] = {}
         self._shown: list[Row] = []
@@ -132,18 +136,27 @@ class Board:
         self._begin()
 
     async def ends(self, kernel_id: str) -> None:
-        """The person has ended a kernel that ran: nothing is left to say of it."""
-        if entry := self._entries.pop(kernel_id, None):
-            await self._forget(entry)
-            self.stir()
+        """The person has ended a kernel that ran: nothing is left to say of it, if it is certain that its job ends."""
+        entry = self._entries.get(kernel_id)
+        if entry is None or entry.cause:
+            return
+        if entry.job and entry.job.may_live:
+            entry.cause = MAY_LIVE
+            await self._bury(entry)
+            return
+        del self._entries[kernel_id]
+        await self._forget(entry)
+        self.stir()
 
     def ended(self, kernel_id: str) -> None:
         """A kernel's job is over, and Jupyter has it no more."""
         if entry := self._entries.get(kernel_id):
-            entry.cause = (entry.job.cause if entry.job else "") or "It ended."
-            self._soon(self._bury(entry))
+            known = entry.job.cause if entry.job else ""
+            death = entry.link.kernel.death if entry.link else None
+            entry.cause = known or (str(death["cause"]) if death else "") or ENDED
+            self._soon(self._bury(entry, ends_job=not (entry.job and entry.job.has_ended)))
 
-    def note_session(self, kernel_id: str, session: Session | None) -> None:
+    def note_session(self, kernel_id: str, session: Session) -> None:
         """Which document the kernel belongs to, now."""
         if entry := self._entries.get(kernel_id):
             entry.session = session
@@ -151,11 +164,11 @@ class Board:
                 self._soon(self.remove(other.id))  # this one is there in its stead
             self.stir()
 
-    def _ended_of(self, session: Session | None) -> list[Entry]:
+    def _ended_of(self, session: Session) -> list[Entry]:
         return [
             one
             for one in self._entries.values()
-            if session and one.cause and one.session and one.session.path == session.path
+            if one.cause and one.session and one.session.path == session.path
         ]
 
     def close(self) -> None:
@@ -250,6 +263,11 @@ class Board:
             if entry.link:
                 began = job.seen is not None and job.seen.started is not None
                 await job.refresh(MOVED if began else WAITS)
+            link = entry.link
+            quiet = link is not None and (link.silence() > SILENT or link.kernel.ending)
+            # Its restarter sees that, too, but none is there while a person's own restart fails.
+            if quiet and await job.is_over():
+                self._over(entry.id)
         rows = self.rows()
         if rows != self._shown:
             self._shown = rows
@@ -266,17 +284,20 @@ class Board:
             entry.cause = str(error) or type(error).__name__
             # What Jupyter itself says of it must be true as well.
             kernel.execution_state, kernel.reason = "dead", entry.cause
-            if entry.link:
-                # It ran, and then Jupyter could not write down how to reach it: nobody else ends the job.
-                await entry.provisioner.cleanup()
-            await self._bury(entry)
+            # It may run, and Jupyter could not write down how to reach it: nobody else ends the job.
+            await self._bury(entry, ends_job=entry.link is not None)
+        elif kernel and kernel.taken and entry.link:
+            kernel.has_long_been(entry.link.job.get("execution"))
         self.stir()
 
-    async def _bury(self, entry: Entry) -> None:
-        """Read what a kernel's job left, and remove its keys."""
+    async def _bury(self, entry: Entry, ends_job: bool = False) -> None:
+        """Read what a kernel's job left, and remove its keys; where it is not over yet, it is ended."""
+        if ends_job and entry.provisioner:
+            await entry.provisioner.cleanup()
         if entry.job:
             with suppress(OSError):
-                entry.log = await asyncio.to_thread(directory.tail, entry.job.path, LOG_LINES)
+                text = await asyncio.to_thread(directory.tail, entry.job.path, LOG_LINES)
+                entry.log = mask(text)
                 entry.start = await asyncio.to_thread(directory.start_record, entry.job.path) or {}
             await entry.job.discard()
         if entry.link:

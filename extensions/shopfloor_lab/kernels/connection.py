@@ -25,7 +25,7 @@ class PatientConnection(ZMQChannelsWebsocketConnection):
 
     def __init__(self, **settings: Any):
         super().__init__(**settings)
-        self._waits = False
+        self._waits = self._is_connecting = False
         self._early: deque[str | bytes] = deque()
         self._waiting: asyncio.Task[None] | None = None
 
@@ -34,6 +34,7 @@ class PatientConnection(ZMQChannelsWebsocketConnection):
         if self._waits:
             await self._register_session()
         else:
+            self._is_connecting = True
             await super().prepare()
 
     def connect(self) -> asyncio.Future[None] | None:
@@ -56,11 +57,12 @@ class PatientConnection(ZMQChannelsWebsocketConnection):
             log.warning("Kernel %s waits, and more was sent than is kept for it", self.kernel_id)
 
     def disconnect(self) -> None:
-        if self._waiting is None:
+        waiting, self._waiting = self._waiting, None
+        if waiting:
+            waiting.cancel()
+        if self._is_connecting:
             super().disconnect()
             return
-        waiting, self._waiting = self._waiting, None
-        waiting.cancel()
         if self._open_sessions.get(self.session_key) is self.websocket_handler:
             self._open_sessions.pop(self.session_key)
         self._close_future.set_result(None)
@@ -74,11 +76,13 @@ class PatientConnection(ZMQChannelsWebsocketConnection):
         try:
             # Shielded: who leaves must not take the future along on which others wait.
             await asyncio.shield(self.kernel_manager.ready)
+            self._is_connecting = True
             await super().prepare()
             connected = super().connect()
             if connected:
                 await connected
         except Exception as error:  # noqa: BLE001 - whatever the start failed with, the person is told
+            self._waiting = None
             self._send_status_message("dead")
             reason = str(error).encode()[:WHY].decode(errors="ignore")
             self.websocket_handler.close(FAILED, reason)

@@ -8,7 +8,7 @@ SCHEMA = {
     "version": "1",
     "title": "Kernels that are jobs",
     "description": "The kernels of this server that run as jobs of their own, all of them each time.",
-    "personal-data": False,
+    "personal-data": True,
     "type": "object",
     "properties": {
         "kernels": {

@@ -21,13 +21,17 @@ NOTEBOOK = ".ipynb"
 
 
 class KernelHandler(JsonHandler):
-    """``kernels``, ``form`` and ``sessions`` are the server's only ones."""
+    """``kernels``, ``form`` and ``sessions`` are the server's only ones. Who may not use kernels may not do so here."""
+
+    auth_resource = "kernels"
 
     def initialize(self, kernels: JobKernels, form: KernelForm, sessions: SessionManager) -> None:
         self.kernels, self.form, self.sessions = kernels, form, sessions
 
 
 class JobKernelsHandler(KernelHandler):
+    """All of them; POST asks for one."""
+
     @for_the_person
     async def get(self) -> None:
         await self.kernels.adopt()
@@ -56,6 +60,8 @@ class JobKernelsHandler(KernelHandler):
 
 
 class JobKernelHandler(KernelHandler):
+    """One of them; DELETE cancels or ends it, and takes one that has ended off the list."""
+
     @for_the_person
     async def get(self, kernel: str) -> None:
         self.finish(self.kernels.board.row(kernel))
@@ -89,6 +95,8 @@ class RunsHandler(KernelHandler):
 
 
 class FormHandler(KernelHandler):
+    """Everything that the dialog is drawn from."""
+
     @for_the_person
     async def get(self) -> None:
         self.finish(await self.form.open())

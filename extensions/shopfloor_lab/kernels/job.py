@@ -46,7 +46,9 @@ class KernelJob:
     ):
         self.job, self.order, self.kept = job, order, kept
         self.path = directory.directory_of(lab.home, job.tag)
-        self.cause = ""  # why it is over, in words
+        self.cause = ""  # why it is over, or its kernel, in words
+        self.has_ended = False
+        self.may_live = False  # it was to be cancelled, and nobody answered
         self._lab = lab
         self._scheduler, self._view = ways
         self._given_up = asyncio.Event()
@@ -122,7 +124,7 @@ class KernelJob:
 
     async def is_over(self, max_age: float = LOOKED) -> bool:
         """Whether it has ended for certain; then ``cause`` says why. Unknown is not dead."""
-        if self.cause:
+        if self.has_ended:
             return True
         record = await asyncio.to_thread(self._record)
         if record is None:
@@ -137,7 +139,7 @@ class KernelJob:
             record = await asyncio.to_thread(self._record)
         elif record.get("cause") == STOPPED:
             await self.refresh(ASKED)
-        self.cause = cause_of(record or {}, self.seen)
+        self.cause, self.has_ended = self.cause or cause_of(record or {}, self.seen), True
         return True
 
     def _record(self) -> dict[str, Any] | None:
@@ -151,7 +153,14 @@ class KernelJob:
             await self._view.job(self.job.owner, self.job.tag, max_age)
 
     async def cancel(self) -> None:
-        """End it through the scheduler. Raises SchedulerError."""
+        """End it through the scheduler; where that does not answer, it may live on, and says so."""
+        try:
+            await self._cancel()
+        except SchedulerError as error:
+            log.warning("The kernel's job %s may still run: %s", self.job.tag, error)
+            self.may_live = True
+
+    async def _cancel(self) -> None:
         seen = await self._scheduler.look()
         job = self.job
         ids = [
@@ -161,7 +170,9 @@ class KernelJob:
             await self._scheduler.cancel(job.owner, ids)
 
     async def discard(self) -> None:
-        """Remove its keys, and end the watch over it."""
+        """Remove its keys, and end the watch over it; not of one that may live on, for somebody to find."""
+        if self.may_live:
+            return
         self._view.forget(self.job.owner, self.job.tag)
         # One that was told to end keeps them, for it might have been told to start again.
         with contextlib.suppress(OSError):

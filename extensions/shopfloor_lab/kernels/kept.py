@@ -10,6 +10,7 @@ from typing import Any
 from shopfloor_jobs import directory
 
 from .lab import Holder
+from .order import of_known
 
 KEPT = "kernel.json"
 
@@ -49,13 +50,20 @@ class Kept:
         try:
             if data is None:
                 return None
-            session = data.pop("session")
-            return cls(
-                **{**data, "holder": Holder(**data["holder"])},
-                session=Session(**session) if session else None,
+            session = data["session"]
+            kept = of_known(
+                cls,
+                {
+                    **data,
+                    "asked": float(data["asked"]),
+                    "chosen": dict(data["chosen"]),
+                    "holder": of_known(Holder, data["holder"]),
+                    "session": of_known(Session, session) if session else None,
+                },
             )
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, ValueError):
             return None
+        return kept if all(isinstance(one, str) for one in (kept.kernel_id, kept.name)) else None
 
 
 def forget(path: Path) -> None:

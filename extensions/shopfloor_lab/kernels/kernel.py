@@ -1,7 +1,8 @@
-"""One kernel of the Lab server: what Jupyter knows of each, and for one that is a job what was chosen for it."""
+"""One kernel of the Lab server: what Jupyter knows of each, and for one that is a job how it was asked for."""
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Mapping
 from typing import Any
@@ -59,6 +60,15 @@ class JobKernel(ServerKernelManager):
     def job(self) -> KernelJob | None:
         """None for one that is no job, and until it is asked for."""
         return self.provisioner.job if isinstance(self.provisioner, JobProvisioner) else self.taken
+
+    def has_long_been(self, execution: Any) -> None:
+        """What an adopted kernel does, which Jupyter would ask it, and wait for behind the cell that it runs."""
+        if execution in ("busy", "idle"):
+            self.execution_state = execution
+        if execution == "busy":
+            known: asyncio.Future[dict[str, Any]] = asyncio.Future()
+            known.set_result({})
+            self._kernel_info_future = known
 
     async def _async_pre_start_kernel(self, **given: Any) -> tuple[list[str], dict[str, Any]]:
         if self.provisioner is None and self.taken is not None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from shopfloor_lab.jobs import Jobs
 from shopfloor_lab.offer import Offers
@@ -18,24 +17,25 @@ from shopfloor_lab.offer import Offers
 
 @dataclass(frozen=True)
 class Holder:
-    """Who has a kernel: the program with this process id on this host; ``tag`` is its job's, empty where it is none."""
+    """Who has a kernel: the program with this process id on this host, that began at ``began`` (ticks since the host
+    did); ``tag`` is its job's, empty where it is none."""
 
     tag: str
     host: str
     pid: int
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    began: int = 0
 
     def lives_on(self, host: str) -> bool:
         """Whether it is a program of this host that may still run; what another host's does, nobody here can see."""
-        if self.host != host:
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except (ProcessLookupError, PermissionError):  # or the number is somebody else's by now
-            return False
-        return True
+        return self.host == host and self.began == _began(self.pid)
+
+
+def _began(pid: int) -> int | None:
+    """When a process of this host began (proc(5)); None where there is none of this number."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 class Lab:
@@ -49,4 +49,4 @@ class Lab:
         self.offers = Offers(self.home, self.environment)
         self.jobs = Jobs(self.offers.hub)
         tag = self.environment.get("SHOPFLOOR_TAG", "")
-        self.me = Holder(tag, socket.gethostname(), os.getpid())
+        self.me = Holder(tag, socket.gethostname(), os.getpid(), _began(os.getpid()) or 0)

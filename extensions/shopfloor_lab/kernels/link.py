@@ -7,6 +7,7 @@ event loop during their calls only.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import time
@@ -64,6 +65,7 @@ class Link:
         self._socket.connect(f"tcp://{host}:{arrival.orders}")
         self.kernel = Told()
         self.job: Mapping[str, Any] = {}
+        self._awaited: dict[int, dict[str, Any] | None] = {}
         self._heard = time.monotonic()
         self._asked: float | None = None
         self._asked_last = self._heard
@@ -110,7 +112,8 @@ class Link:
             # Again and again: a connection that broke may have taken a question along, or its answer.
             self._asked_last = now
             self._asked = self._asked or now
-            self._send({"do": "report"})
+            with contextlib.suppress(NoAnswer):
+                self._send({"do": "report"})
         return now - self._asked if self._asked else 0.0
 
     def close(self) -> None:
@@ -118,23 +121,34 @@ class Link:
 
     async def _order(self, asked: dict[str, Any], within: float = WITHIN) -> dict[str, Any]:
         number = self._send(asked)
-        deadline = time.monotonic() + within
-        while time.monotonic() < deadline:
-            while (answer := self._next()) is not None:
-                self._note(answer)
-                if answer.get("id") == number:
+        # Whoever looks first reads all that came: the answers of others among it.
+        self._awaited[number] = None
+        try:
+            deadline = time.monotonic() + within
+            while time.monotonic() < deadline:
+                self.look()
+                if (answer := self._awaited[number]) is not None:
                     if "error" in answer:
                         raise NotDone(str(answer["error"]))
                     return answer
-            await asyncio.sleep(PAUSE)
+                await asyncio.sleep(PAUSE)
+        finally:
+            del self._awaited[number]
         raise NoAnswer(f"the kernel's node did not answer within {within:.0f} s")
 
     def _send(self, asked: dict[str, Any]) -> int:
+        """Raises NoAnswer where the connection was closed."""
         number = next(self._numbers)
-        self._socket.send(json.dumps({"id": number, **asked}).encode())
+        if self._socket.closed:
+            raise NoAnswer("the connection to its job is closed")
+        # What does not fit any more, for the node has been silent for hours, is not answered either.
+        with contextlib.suppress(zmq.Again):
+            self._socket.send(json.dumps({"id": number, **asked}).encode(), zmq.NOBLOCK)
         return number
 
     def _next(self) -> dict[str, Any] | None:
+        if self._socket.closed:
+            return None
         try:
             return dict(json.loads(self._socket.recv(zmq.NOBLOCK)))
         except zmq.Again:
@@ -146,3 +160,5 @@ class Link:
         told = answer["kernel"]
         self.kernel = Told(**{one.name: told[one.name] for one in fields(Told) if one.name in told})
         self.job = answer.get("job") or self.job
+        if answer.get("id") in self._awaited:
+            self._awaited[answer["id"]] = answer

@@ -10,8 +10,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from jupyter_core.utils import ensure_async
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from tornado import web
 from traitlets import default
+
+from shopfloor_lab.errors import NoAnswer
+from shopfloor_lab.offer import NoOffer
 
 from . import adopting
 from .board import Board
@@ -27,8 +32,8 @@ class JobKernels(AsyncMappingKernelManager):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.lab = Lab()
-        self.board = Board()
-        self._adopting: asyncio.Task[None] | None = None
+        self.board = Board(self._job_is_over)
+        self._adopting: asyncio.Task[bool] | None = None
         self._ended: set[str] = set()  # by the person, though the end may take its time
 
     @default("use_pending_kernels")
@@ -50,6 +55,8 @@ class JobKernels(AsyncMappingKernelManager):
         self, *, chosen: Mapping[str, Any] | None = None, **given: Any
     ) -> str:
         """As Jupyter's own; ``chosen`` makes the kernel a job with this request."""
+        if given.get("kernel_id") in self:
+            return await super()._async_start_kernel(**given)
         if chosen is not None:
             given["chosen"] = chosen
         kernel_id = await super()._async_start_kernel(**given)
@@ -74,27 +81,65 @@ class JobKernels(AsyncMappingKernelManager):
         provisioner = kernel.provisioner if kernel else None
         if not restart:
             self._ended.add(kernel_id)
-        if isinstance(provisioner, JobProvisioner):
-            if not kernel.ready.done():
-                provisioner.give_up()
-                # Before the base class cancels what waits for it: that takes the future along, which the start sets.
-                await self._pending_kernels[kernel_id]
-            elif not restart and not kernel.ready.exception():
-                await self.board.ends(kernel_id)
+        if isinstance(provisioner, JobProvisioner) and not kernel.ready.done():
+            provisioner.give_up()
+            # Before the base class cancels what waits for it: that takes the future along, which the start sets.
+            await asyncio.wait({self._pending_kernels.get(kernel_id) or kernel.ready})
         await super()._async_shutdown_kernel(kernel_id, now=now, restart=restart)
         if kernel_id not in self._kernels:
             self._forget(kernel_id)
 
     shutdown_kernel = _async_shutdown_kernel
 
+    async def _remove_kernel_when_ready(self, kernel_id: str, kernel_awaitable: Any) -> None:
+        """Called for a kernel that the person ended; nothing is left to say of it when that is done."""
+        await super()._remove_kernel_when_ready(kernel_id, kernel_awaitable)
+        self._ended.discard(kernel_id)
+        if kernel_id not in self._kernels:
+            await self.board.ends(kernel_id)
+
+    async def _async_restart_kernel(self, kernel_id: str, now: bool = False) -> Any:
+        kernel = self.get_kernel(kernel_id)
+        if kernel.is_a_job and (not kernel.ready.done() or kernel.ready.exception()):
+            raise web.HTTPError(409, "Its job has not started yet, or has ended.")
+        return await super()._async_restart_kernel(kernel_id, now=now)
+
+    restart_kernel = _async_restart_kernel
+
+    async def interrupt_kernel(self, kernel_id: str) -> None:
+        kernel = self.get_kernel(kernel_id)
+        if kernel.is_a_job and not kernel.ready.done():
+            raise web.HTTPError(409, "Its job has not started yet.")
+        try:
+            await ensure_async(super().interrupt_kernel(kernel_id))
+        except NoAnswer as error:
+            raise web.HTTPError(503, str(error)) from error
+
+    async def cull_kernel_if_idle(self, kernel_id: str) -> None:
+        """A kernel that is a job has a rule of its own, which knows better whether it works."""
+        if not self._kernels[kernel_id].is_a_job:
+            await super().cull_kernel_if_idle(kernel_id)
+
+    def start_buffering(
+        self, kernel_id: str, session_key: str, channels: Mapping[str, Any]
+    ) -> None:
+        """What a job's kernel prints while no page is open is recorded on its node, in bounds, and not kept here."""
+        if not self._kernels[kernel_id].is_a_job:
+            super().start_buffering(kernel_id, session_key, channels)
+            return
+        for stream in channels.values():
+            stream.close()
+
     async def _async_shutdown_all(self, now: bool = False) -> None:
         """End the kernels here; those that are jobs run on, for the next server to find."""
         self.board.close()
-        for kernel_id in self._ended.intersection(self._pending_kernels):
-            await asyncio.wait({self._pending_kernels[kernel_id]})
+        ending = self._ended.intersection(self._pending_kernels)
+        if ending:
+            await asyncio.wait({self._pending_kernels[one] for one in ending})
+        for kernel_id in ending:
             self._forget(kernel_id)
         for kernel_id, kernel in list(self._kernels.items()):
-            if isinstance(kernel.provisioner, JobProvisioner):
+            if isinstance(kernel.provisioner, JobProvisioner) and kernel_id in self._kernels:
                 await self._let_go(kernel_id, kernel)
         await super()._async_shutdown_all(now)
 
@@ -114,17 +159,37 @@ class JobKernels(AsyncMappingKernelManager):
         self._forget(kernel_id)
 
     async def adopt(self) -> None:
-        """Have the kernels again that earlier servers of this person's asked for; done once."""
-        if self._adopting is None:
+        """Have the kernels again that earlier servers of this person's asked for.
+
+        Done once; where nobody says where jobs are asked for, it is tried again the next time.
+        """
+        if self._adopting is None or (self._adopting.done() and not self._adopting.result()):
             self._adopting = asyncio.create_task(self._adopt())
         await asyncio.shield(self._adopting)
 
-    async def _adopt(self) -> None:
-        for job in await adopting.find(self.lab):
-            if await job.is_over():
-                self.board.add_ended(job)
-            elif await adopting.is_free(self.lab, job):
-                await self._take(job)
+    @property
+    def has_adopted(self) -> bool:
+        return self._adopting is not None and self._adopting.done() and self._adopting.result()
+
+    async def _adopt(self) -> bool:
+        try:
+            found = await adopting.find(self.lab)
+        except (OSError, NoOffer) as error:
+            self.log.warning("Kernels of earlier servers cannot be found: %s", error)
+            return False
+        except Exception:
+            # Whatever a file that is not whole raises: no kernel is worth a server that does not start.
+            self.log.exception("Kernels of earlier servers cannot be found")
+            return False
+        for job in found:
+            try:
+                if await job.is_over():
+                    self.board.add_ended(job)
+                elif await adopting.is_free(self.lab, job):
+                    await self._take(job)
+            except Exception:
+                self.log.exception("The kernel in %s is left alone", job.path)
+        return True
 
     async def _take(self, job: KernelJob) -> None:
         kept, launch = job.kept, job.order.launch
@@ -138,12 +203,32 @@ class JobKernels(AsyncMappingKernelManager):
             taken=job,
         )
 
+    def _job_is_over(self, kernel_id: str) -> None:
+        if kernel := self._kernels.get(kernel_id):
+            if kernel._restarter:
+                kernel._restarter._fire_callbacks("dead")  # this class's, and those of its pages
+            if kernel_id in self._kernels:
+                self._handle_kernel_died(kernel_id)
+
     def _handle_kernel_died(self, kernel_id: str) -> None:
-        self.board.ended(kernel_id)
-        super()._handle_kernel_died(kernel_id)
+        kernel = self._kernels.get(kernel_id)
+        if kernel and kernel.is_a_job:
+            self.board.ended(kernel_id)
+            kernel.stop_restarter()
+            self.stop_watching_activity(kernel_id)
+            self.stop_buffering(kernel_id)
+            kernel._close_control_socket()
+            self._forget(kernel_id)
+        else:
+            super()._handle_kernel_died(kernel_id)
 
     def _forget(self, kernel_id: str) -> None:
         """The base classes leave traces of one whose start failed, and stumble over them when they end all."""
         self.remove_kernel(kernel_id)
-        self._pending_kernels.pop(kernel_id, None)
-        self._kernel_connections.pop(kernel_id, None)
+        for traces in (
+            self._pending_kernels,
+            self._pending_kernel_tasks,
+            self._kernel_connections,
+            self._kernel_ports,
+        ):
+            traces.pop(kernel_id, None)

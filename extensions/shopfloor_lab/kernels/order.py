@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from shopfloor_jobs import directory
 
@@ -20,6 +20,14 @@ ARRIVAL = "agent.json"
 WANTED_WITHIN = 60.0
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 PORTS = tuple(f"{channel}_port" for channel in CHANNELS)
+
+
+T = TypeVar("T")
+
+
+def of_known(kind: type[T], data: Mapping[str, Any]) -> T:
+    """A record from JSON, without the fields that only another version of it has. Raises TypeError."""
+    return kind(**{one.name: data[one.name] for one in fields(kind) if one.name in data})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ class Order:
         data = directory.read_json(path)
         if data is None:
             raise FileNotFoundError(2, "there is no order of a kernel", str(path))
-        return cls(**{**data, "launch": Launch.from_json(data["launch"])})
+        return of_known(cls, {**data, "launch": Launch.from_json(data["launch"])})
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,6 @@ class Arrival:
         """What the agent of the job with this directory says, or None while it says nothing. Raises OSError."""
         data = directory.read_json(path / ARRIVAL)
         try:
-            return None if data is None else cls(**data)
+            return None if data is None else of_known(cls, data)
         except TypeError:
             return None

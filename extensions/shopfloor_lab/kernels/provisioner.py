@@ -17,7 +17,6 @@ import zmq
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from shopfloor_jobs.job import Job, new_tag
-from shopfloor_jobs.scheduler import SchedulerError
 from traitlets import Dict
 
 from shopfloor_lab.environment import passed_on
@@ -115,10 +114,11 @@ class JobProvisioner(KernelProvisionerBase):
                 if self._starts == 0:
                     self.trouble = UNREACHED.format(self.connection_info["ip"])
                 if await self.job.is_over(ASKED):
-                    raise KernelEnded(f"its job is over: {self.job.cause}") from error
+                    raise KernelEnded(self.job.cause) from error
         self.trouble = ""
         if not told.lives:
-            raise KernelEnded(told.trouble or f"the kernel ended with exit code {told.code}")
+            death = (told.death or {}).get("cause", f"ended with exit code {told.code}")
+            raise KernelEnded(told.trouble or str(death))
         return told
 
     async def poll(self) -> int | None:
@@ -188,7 +188,7 @@ class JobProvisioner(KernelProvisionerBase):
             return
         if link is None:
             if self.job:
-                await self._cancel()
+                await self.job.cancel()
         else:
             await self._end(link)
             link.close()
@@ -202,7 +202,7 @@ class JobProvisioner(KernelProvisionerBase):
                 return
         except NoAnswer as error:
             self.log.warning("Kernel %s: %s", self.kernel_id, error)
-        await self._cancel()  # an agent that never answered would not answer now
+        await self.job.cancel()  # an agent that never answered would not answer now
 
     async def why(self) -> str:
         """Why the kernel is over, in words; empty while its job lives and nothing else is known."""
@@ -283,9 +283,3 @@ class JobProvisioner(KernelProvisionerBase):
             "curve_secretkey": order.secretkey,
             "kernel_name": order.kernel_name,
         }
-
-    async def _cancel(self) -> None:
-        try:
-            await self.job.cancel()
-        except SchedulerError as error:
-            self.log.warning("The job of kernel %s may still run: %s", self.kernel_id, error)

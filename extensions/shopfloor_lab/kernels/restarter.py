@@ -32,17 +32,17 @@ class JobRestarter(AsyncIOLoopKernelRestarter):
             return
         if await provisioner.poll() is not None:
             if why := provisioner.not_begun:
-                provisioner.job.cause = why
-                await provisioner.cleanup()
+                self._end(why)
+                return
             if await self._is_over(provisioner):
-                self._end()
+                self._end(provisioner.job.cause)
                 return
         try:
             await super().poll()
         except (KernelEnded, NoAnswer) as error:
             self.log.warning("Kernel %s: %s", self.kernel_manager.kernel_id, error)
             if not isinstance(error, NoAnswer):
-                self._end()
+                self._end(str(error))
 
     async def _is_over(self, provisioner: JobProvisioner) -> bool:
         if await provisioner.is_over():
@@ -52,6 +52,8 @@ class JobRestarter(AsyncIOLoopKernelRestarter):
         self._ending_since = self._ending_since or time.monotonic()
         return time.monotonic() - self._ending_since > ENDS_WITHIN
 
-    def _end(self) -> None:
+    def _end(self, why: str) -> None:
+        job = self.kernel_manager.provisioner.job
+        job.cause = job.cause or why
         self.stop()
         self._fire_callbacks("dead")

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
 from shopfloor_jobs.job import Seen, State
 from shopfloor_jobs.offer import hardware
 from shopfloor_jobs.request import Request
-
-
-class KernelState(str, Enum):
-    """STARTING: its job began, and its agent has not answered yet."""
-
-    SUBMITTED = "submitted"
-    PENDING = "pending"
-    STARTING = "starting"
-    RUNNING = "running"
-    ENDED = "ended"
 
 
 @dataclass(frozen=True)
@@ -50,22 +39,22 @@ class Facts:
     start: Mapping[str, Any] = field(default_factory=dict)
 
 
-def state_of(facts: Facts) -> KernelState:
-    """The one state of a kernel."""
+def state_of(facts: Facts) -> State:
+    """The one state of a kernel; it starts while its job runs and its agent has not answered yet."""
     if facts.cause:
-        return KernelState.ENDED
+        return State.ENDED
     if facts.told is not None:
-        return KernelState.RUNNING
+        return State.RUNNING
     if facts.seen is None or facts.seen.state in (State.SUBMITTED, State.ENDED):
-        return KernelState.SUBMITTED
-    return KernelState.PENDING if facts.seen.state is State.PENDING else KernelState.STARTING
+        return State.SUBMITTED
+    return State.PENDING if facts.seen.state is State.PENDING else State.STARTING
 
 
 def row(facts: Facts, now: float, silent_after: float) -> dict[str, Any]:
     """The row as pages get it, plain types only; ``now`` in epoch seconds, as all its times."""
     state, seen, told = state_of(facts), facts.seen, facts.told or {}
-    waits = seen is not None and state is KernelState.PENDING
-    over = state is KernelState.ENDED
+    waits = seen is not None and state is State.PENDING
+    over = state is State.ENDED
     silent = not over and facts.silence > silent_after
     idle = told.get("idle")
     return {

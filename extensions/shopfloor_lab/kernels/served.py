@@ -112,3 +112,11 @@ class _NoJobs(JsonHandler):
     @for_the_person
     async def post(self, *_: str) -> None:
         raise Conflict(self.why)
+
+    @for_the_person
+    async def patch(self, *_: str) -> None:
+        raise Conflict(self.why)
+
+    @for_the_person
+    async def delete(self, *_: str) -> None:
+        raise Conflict(self.why)

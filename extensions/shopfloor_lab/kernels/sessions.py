@@ -45,11 +45,12 @@ class JobSessions(SessionManager):
         if self._has_adopted or not isinstance(kernels, JobKernels):
             return
         await kernels.adopt()
-        if self._has_adopted:
-            return  # by somebody who waited beside us
+        if self._has_adopted or not kernels.has_adopted:
+            return  # by somebody who waited beside us, or not to be had now
         self._has_adopted = True
         for kernel_id, one in kernels.board.sessions().items():
             # Not save_session, which would ask for it, and so come by here again.
+            self.cursor.execute("DELETE FROM session WHERE session_id=?", (one.id,))
             self.cursor.execute(
                 "INSERT INTO session VALUES (?,?,?,?,?)",
                 (one.id, one.path, one.name, one.type, kernel_id),
