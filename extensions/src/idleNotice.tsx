@@ -1,21 +1,21 @@
-/** Says in a cluster's row that it is about to end for want of work, and keeps it with one click. */
+/** Says in a row that what it is of is about to end for want of work, and keeps it with one click. */
 
 import React from 'react';
 
-import type { Clusters } from './clusters.ts';
-import type { Cluster } from './contract.ts';
-import { showClock } from './quantity.ts';
-import { idleLine, type Words } from './words.ts';
+import type { Words } from './words.ts';
 
 interface IdleNoticeProps {
-  cluster: Cluster;
-  clusters: Clusters;
+  /** Null: it is not about to end. */
+  line: string | null;
+  /** The button's words for who does not see the row. */
+  label: string;
+  isGoing: boolean;
+  keep: () => void;
   trans: Words;
 }
 
 export function IdleNotice(props: IdleNoticeProps): React.ReactElement {
-  const { cluster, clusters, trans } = props;
-  const line = idleLine(cluster, trans, time => showClock(time, clusters.now));
+  const { line, label, isGoing, keep, trans } = props;
   return (
     <div role="status" className="shopfloor-Idle">
       {line}
@@ -25,9 +25,9 @@ export function IdleNotice(props: IdleNoticeProps): React.ReactElement {
           <button
             type="button"
             className="shopfloor-LinkButton"
-            aria-label={trans.__('Keep cluster %1', cluster.name)}
-            disabled={clusters.isStopping(cluster.id)}
-            onClick={() => void clusters.keep(cluster)}
+            aria-label={label}
+            disabled={isGoing}
+            onClick={keep}
           >
             {trans.__('Keep it')}
           </button>

@@ -3,6 +3,7 @@
 import { PathExt } from '@jupyterlab/coreutils';
 import React, { useCallback, useState } from 'react';
 
+import { IdleNotice } from './idleNotice.tsx';
 import type { JobKernels } from './jobKernels.ts';
 import type { JobKernel } from './kernelContract.ts';
 import {
@@ -81,7 +82,15 @@ export function KernelRow(props: RowProps): React.ReactElement {
       <div role="alert" className="shopfloor-Problem shopfloor-Row-refusal">
         {jobs.refusal(kernel.id)}
       </div>
-      {!ended && <IdleNotice {...props} />}
+      {!ended && (
+        <IdleNotice
+          line={idleSentence(kernel, trans, clock)}
+          label={trans.__('Keep the kernel of %1', kernelName(kernel))}
+          isGoing={jobs.isGoing(kernel.id)}
+          keep={() => void jobs.keep(kernel)}
+          trans={trans}
+        />
+      )}
       {open && (
         <div id={details} className="shopfloor-Row-body">
           <div className="shopfloor-Grey">
@@ -105,30 +114,6 @@ export function KernelRow(props: RowProps): React.ReactElement {
       )}
       {ended && <EndedButtons {...props} />}
     </li>
-  );
-}
-
-function IdleNotice(props: RowProps): React.ReactElement {
-  const { kernel, jobs, trans } = props;
-  const line = idleSentence(kernel, trans, time => showClock(time, jobs.now));
-  return (
-    <div role="status" className="shopfloor-Idle">
-      {line}
-      {line !== null && (
-        <>
-          {' '}
-          <button
-            type="button"
-            className="shopfloor-LinkButton"
-            aria-label={trans.__('Keep the kernel of %1', kernelName(kernel))}
-            disabled={jobs.isGoing(kernel.id)}
-            onClick={() => void jobs.keep(kernel)}
-          >
-            {trans.__('Keep it')}
-          </button>
-        </>
-      )}
-    </div>
   );
 }
 

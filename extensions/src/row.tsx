@@ -15,6 +15,7 @@ import { shareLine } from './sharing.ts';
 import { Troubles } from './troubles.tsx';
 import {
   canRetry,
+  idleLine,
   queueLine,
   stateLine,
   timeLeft,
@@ -81,7 +82,15 @@ export function ClusterRow(props: RowProps): React.ReactElement {
         explain={props.actions.explainTrouble}
         trans={trans}
       />
-      {!ended && <IdleNotice {...props} />}
+      {!ended && (
+        <IdleNotice
+          line={idleLine(cluster, trans, time => showClock(time, clusters.now))}
+          label={trans.__('Keep cluster %1', cluster.name)}
+          isGoing={stopping}
+          keep={() => void clusters.keep(cluster)}
+          trans={trans}
+        />
+      )}
       {open && (
         <div id={details} className="shopfloor-Row-body">
           {ended ? <Ended {...props} /> : <Living {...props} />}
