@@ -11,6 +11,7 @@ from shopfloor_jobs.job import Seen, State
 from shopfloor_jobs.reasons import reason
 from shopfloor_spawners.alongside import CLUSTER, KERNEL, WORKER, Beside
 from shopfloor_spawners.jobs_handler import etag_of
+from shopfloor_spawners.notes import Note
 
 from .moments import Moment, moment
 
@@ -29,7 +30,7 @@ class Row:
     """One job that is no server's. ``line`` is its state in words, ``more`` what belongs to the title.
 
     ``place`` and ``expected`` are None where they mean nothing; ``id`` is the scheduler's. ``path`` is its part of
-    the REST address.
+    the REST address. ``idle`` is when a kernel that computes nothing ends for it, as its Lab says.
     """
 
     tag: str
@@ -43,6 +44,7 @@ class Row:
     place: int | None = None
     expected: Moment | None = None
     ends: Moment | None = None
+    idle: Moment | None = None
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,14 @@ def jobs(user: Any) -> list[Row]:
     if not isinstance(user, User):
         return []
     alongside = user.spawner.watch.alongside
+    notes = alongside.notes.of(user.name)
     return [
-        row(one, user.escaped_name, alongside.is_stopping(user.name, one))
+        row(
+            one,
+            user.escaped_name,
+            alongside.is_stopping(user.name, one),
+            notes.get(one.tag, Note()),
+        )
         for one in alongside.of(user.name)
     ]
 
@@ -79,7 +87,7 @@ def kernels(user: Any) -> int:
 
 def etag(user: User) -> str:
     """That of the person's jobs at the hub's API: by it, a page knows whether it shows what the API would tell."""
-    return etag_of(user.spawner.view, user.name)
+    return etag_of(user.spawner.watch.alongside, user.name)
 
 
 def trouble(user: User) -> Trouble | None:
@@ -90,15 +98,16 @@ def trouble(user: User) -> Trouble | None:
     return Trouble(health.looked is not None, moment(health.since) if health.since else None)
 
 
-def row(one: Beside, owner: str, stopping: bool) -> Row:
-    """``owner`` is the person's name as it stands in addresses."""
+def row(one: Beside, owner: str, stopping: bool, note: Note | None = None) -> Row:
+    """``owner`` is the person's name as it stands in addresses; ``note`` what their Lab says of it."""
+    note = note or Note()
     seen = one.seen
     place, expected = queue(seen)
     return Row(
         tag=one.tag,
         id=seen.id,
         title=TITLES.get(one.kind, "Job"),
-        more=_workers(one),
+        more=note.title if one.kind == KERNEL else _workers(one),
         state="stopping" if stopping else seen.state.value,
         line=STOPPING if stopping else state_line(seen),
         path=f"shopfloor/users/{owner}/jobs/{one.tag}",
@@ -106,6 +115,7 @@ def row(one: Beside, owner: str, stopping: bool) -> Row:
         place=None if stopping else place,
         expected=None if stopping else expected,
         ends=moment(seen.ends) if seen.ends else None,
+        idle=moment(note.idle_ends) if note.idle_ends and not stopping else None,
     )
 
 

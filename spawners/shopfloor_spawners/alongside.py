@@ -12,6 +12,7 @@ from shopfloor_jobs.view import View
 
 from .cancelling import cancel
 from .intent import KIND as SERVER
+from .notes import Notes
 
 # As shopfloor_lab names them, which the hub must not import.
 KERNEL, CLUSTER, WORKER = "kernel", "cluster", "worker"
@@ -58,10 +59,10 @@ def _age(job: Seen) -> tuple[float, list[int]]:
 
 
 class Alongside:
-    """What ``view`` shows beside servers, and the stops that are under way."""
+    """What ``view`` shows beside servers, what Labs say of it in ``notes``, and the stops that are under way."""
 
     def __init__(self, view: View):
-        self.view = view
+        self.view, self.notes = view, Notes()
         self._stops: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def look(self) -> None:

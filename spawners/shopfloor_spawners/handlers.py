@@ -15,7 +15,7 @@ from jupyterhub.scopes import needs_scope
 from jupyterhub.user import User
 from tornado import web
 
-from . import access_handler, jobs_handler
+from . import access_handler, jobs_handler, notes_handler
 from .options import check_options
 from .resume import RESUMED_TAG, tag_of
 
@@ -155,6 +155,7 @@ def register() -> None:
         (r"/api/shopfloor/arrival", ArrivalHandler),
         *jobs_handler.ROUTES,
         *access_handler.ROUTES,
+        *notes_handler.ROUTES,
     ]
     taken = {r"/api/batchspawner", *(path for path, _ in ours)}
     routes = [

@@ -10,18 +10,23 @@ from jupyterhub.apihandlers import APIHandler
 from jupyterhub.scopes import needs_scope
 from shopfloor_jobs.job import TAG
 from shopfloor_jobs.scheduler import Unreachable
-from shopfloor_jobs.view import View
 from tornado import web
 
+from .alongside import Alongside
 from .asking import person_of
 
 STOP_SECONDS = 2.0  # that an answer waits for the end of what is stopped
 
 
-def etag_of(view: View, owner: str) -> str:
-    """That of the owner's jobs and of the view's trouble: it changes with either, not with each look."""
-    news = json.dumps([[job.to_json() for job in view.jobs(owner)], view.trouble]).encode()
-    return f'"{hashlib.sha256(news).hexdigest()}"'
+def etag_of(alongside: Alongside, owner: str) -> str:
+    """That of the owner's jobs, what is noted of them, and the view's trouble: it changes with those, not each look."""
+    view, notes = alongside.view, alongside.notes.of(owner)
+    news = [
+        [job.to_json() for job in view.jobs(owner)],
+        {tag: note.to_json() for tag, note in sorted(notes.items())},
+        view.trouble,
+    ]
+    return f'"{hashlib.sha256(json.dumps(news).encode()).hexdigest()}"'
 
 
 class JobsHandler(APIHandler):
@@ -37,7 +42,7 @@ class JobsHandler(APIHandler):
         view = person.spawner.view
         view.await_news()
         jobs = [job.to_json() for job in view.jobs(owner=person.name)]
-        self._etag = etag_of(view, person.name)
+        self._etag = etag_of(person.spawner.watch.alongside, person.name)
         self.finish(json.dumps({"jobs": jobs, "health": view.health.to_json()}))
 
     def compute_etag(self) -> str | None:

@@ -81,6 +81,23 @@ def test_all_that_a_person_has_running_is_in_one_list(local_hub: Case, alice: Br
     assert len(set(labels)) == len(labels) == 2  # the server's own leads to a question
 
 
+def test_a_kernel_has_its_notebooks_name_and_says_that_it_ends_for_want_of_work(
+    local_hub: Case, alice: Browser
+):
+    hub, kernel = local_hub.hub, stand_in(local_hub, "alice", "kernel")
+    theirs = stand_in(local_hub, "bob", "kernel")
+    token = hub.add_user("alice")
+    note = {"title": "<b>train.ipynb", "idle_ends": 2_000_000_000}
+    notes = {kernel: note, theirs: {"title": "mine"}}
+    hub.api("PUT", "shopfloor/notes", token, 204, json={"notes": notes})
+    says = r"computes nothing, and ends at \S+ unless it does"
+    home(alice, f"^Kernel <b>train.ipynb · {RUNS} · {says} Stop$")
+    hub.add_user("bob")
+    home(signed_in(local_hub, "bob"), f"^Kernel {RUNS} Stop$")
+    for body in ({"notes": []}, {"notes": {"x": {}}}, {"notes": {kernel: {"title": 5}}}, []):
+        hub.api("PUT", "shopfloor/notes", token, 400, json=body)
+
+
 def test_a_cluster_is_stopped_by_its_button_with_all_its_workers(local_hub: Case, alice: Browser):
     kernel = stand_in(local_hub, "alice", "kernel")
     cluster = stand_in(local_hub, "alice", "cluster")

@@ -17,6 +17,7 @@ from .connection import PatientConnection
 from .events import EVENT, SCHEMA
 from .form import KernelForm, Specs
 from .managers import JobKernels
+from .noting import Noting
 from .sessions import JobSessions
 
 if TYPE_CHECKING:
@@ -66,8 +67,10 @@ def join(server: ServerApp) -> Routes:
         server.log.warning("%s", why)
         return [(path, _NoJobs, {"why": why}) for path, _ in handlers.routes()]
     kernels: JobKernels = server.kernel_manager
+    noting = Noting(kernels.lab.offers.hub)
 
     def tell(rows: list[dict[str, Any]]) -> None:
+        noting.take(rows)
         data = {"kernels": rows, "server_time": time.time()}
         server.event_logger.emit(schema_id=EVENT, data=data)
 
