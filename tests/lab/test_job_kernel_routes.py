@@ -82,7 +82,9 @@ def test_a_kernel_is_there_at_once_and_answers_when_it_runs(lab: LabServer, pers
             lambda ask: lab.ask(*ask, {"keep": True} if ask[0] == "PATCH" else None), asked
         )
         assert {answer.status_code for answer in answers} == {200}, "nobody takes another's answer"
-    assert lab.ask("DELETE", one).status_code == 204
+    with ThreadPoolExecutor(4) as pool:
+        ended = list(pool.map(lambda _: lab.ask("DELETE", one).status_code, range(4)))
+    assert set(ended) <= {204, 404} and 204 in ended, "to end it twice is no error"
     wait_until(lambda: lab.ask("GET", one).status_code == 404, 15, "nothing is left to say of it")
     assert lab.ask("DELETE", one).status_code == 404
     wait_until(lambda: not person.processes_of_jobs(), 15, "its job has ended")

@@ -77,6 +77,11 @@ class JobKernels(AsyncMappingKernelManager):
     async def _async_shutdown_kernel(
         self, kernel_id: str, now: bool = False, restart: bool = False
     ) -> None:
+        ending = self._pending_kernels.get(kernel_id)
+        if ending and kernel_id in self._ended:
+            # Once is enough; the base class would not find it any more when that is done.
+            await asyncio.wait({ending})
+            return
         kernel = self._kernels.get(kernel_id)
         provisioner = kernel.provisioner if kernel else None
         if not restart:
