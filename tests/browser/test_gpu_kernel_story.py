@@ -214,7 +214,7 @@ def it_is_given_back(
     page.screenshot(path=RESULTS / "gpu-idle.png")
     home = page.context.new_page()
     home.goto(f"{case.hub.url}/hub/home")
-    warned = home.locator("li.sf-server", has_text=FILE)
+    warned = home.locator('li.sf-server[data-state="running"]', has_text=FILE)
     expect(warned).to_contain_text(re.compile("computes nothing, and ends at"))
     home.screenshot(path=RESULTS / "gpu-home.png")
     home.close()

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from jupyterhub.handlers.pages import HomeHandler, SpawnHandler
-from shopfloor_hub import form, help_handler, pages
+from shopfloor_hub import form, help_handler, pages, stop_handler
 from shopfloor_hub.pages_start import StartHandler
 
 TEMPLATES = sorted(form.TEMPLATES.glob("*.html"))
@@ -48,7 +48,12 @@ def test_the_start_route_takes_the_place_of_jupyterhubs_and_is_put_in_once():
     pages.register(routes)
     assert routes == once
     assert [handler for _, handler, *_ in routes[:3]] == [HomeHandler, StartHandler, StartHandler]
-    assert [pattern for pattern, *_ in routes[3:]] == [help_handler.ROUTE, pages.STATIC_ROUTE]
+    own = [pattern for pattern, *_ in routes[3:]]
+    assert own == [
+        help_handler.ROUTE,
+        *(path for path, _ in stop_handler.ROUTES),
+        pages.STATIC_ROUTE,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ panel then say so.
 
 - Make the pieces smaller: `table = table.repartition(partition_size="50MB")`, or `blocksize="50MB"` where it is read.
 - Read only what is used: `dd.read_parquet(path, columns=["day", "price"])`.
-- Start a cluster whose workers have more memory: *Start again…* in the row of one that ended, or *New Dask cluster*.
+- Start a cluster whose workers have more memory: *Start again…* in the row of one that ended, or a new one.
 """,
     ),
     "out-of-memory": Section(

@@ -286,8 +286,6 @@ class Board:
             kernel.execution_state, kernel.reason = "dead", entry.cause
             # It may run, and Jupyter could not write down how to reach it: nobody else ends the job.
             await self._bury(entry, ends_job=entry.link is not None)
-        elif kernel and kernel.taken and entry.link:
-            kernel.has_long_been(entry.link.job.get("execution"))
         self.stir()
 
     async def _bury(self, entry: Entry, ends_job: bool = False) -> None:

@@ -28,6 +28,7 @@ class JobKernel(ServerKernelManager):
     chosen: Mapping[str, Any] | None = None
     asked: float = 0.0
     taken: KernelJob | None = None
+    _is_to_be_had = False
 
     @default("restarter_class")
     def _own_restarter(self) -> type[JobRestarter]:
@@ -61,7 +62,27 @@ class JobKernel(ServerKernelManager):
         """None for one that is no job, and until it is asked for."""
         return self.provisioner.job if isinstance(self.provisioner, JobProvisioner) else self.taken
 
-    def has_long_been(self, execution: Any) -> None:
+    async def _async_pre_start_kernel(self, **given: Any) -> tuple[list[str], dict[str, Any]]:
+        if self.provisioner is None and self.taken is not None:
+            kernel_id = self.taken.kept.kernel_id
+            made = JobProvisioner(kernel_id=kernel_id, kernel_spec=self.kernel_spec, parent=self)
+            made.take(self.taken)
+            self._is_to_be_had = True
+            self.provisioner = made
+        return await super()._async_pre_start_kernel(**given)
+
+    pre_start_kernel = _async_pre_start_kernel
+
+    async def _async_post_start_kernel(self, **given: Any) -> None:
+        await super()._async_post_start_kernel(**given)
+        if self._is_to_be_had and isinstance(self.provisioner, JobProvisioner):
+            self._is_to_be_had = False  # from a restart on it is as any other
+            link = self.provisioner.link
+            self._has_long_been(link.job.get("execution") if link else None)
+
+    post_start_kernel = _async_post_start_kernel
+
+    def _has_long_been(self, execution: Any) -> None:
         """What an adopted kernel does, which Jupyter would ask it, and wait for behind the cell that it runs."""
         if execution in ("busy", "idle"):
             self.execution_state = execution
@@ -69,13 +90,3 @@ class JobKernel(ServerKernelManager):
             known: asyncio.Future[dict[str, Any]] = asyncio.Future()
             known.set_result({})
             self._kernel_info_future = known
-
-    async def _async_pre_start_kernel(self, **given: Any) -> tuple[list[str], dict[str, Any]]:
-        if self.provisioner is None and self.taken is not None:
-            kernel_id = self.taken.kept.kernel_id
-            made = JobProvisioner(kernel_id=kernel_id, kernel_spec=self.kernel_spec, parent=self)
-            made.take(self.taken)
-            self.provisioner = made
-        return await super()._async_pre_start_kernel(**given)
-
-    pre_start_kernel = _async_pre_start_kernel
