@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -219,3 +220,25 @@ def test_a_restart_whose_job_is_gone_ends_the_row(visits: Visits):
     assert not visits.server.ask("POST", f"../../api/kernels/{kernel}/restart").ok
     visits.until(kernel, lambda row: row["state"] == "ended", "it has ended")
     assert visits.ask("GET", "api/kernels") == []
+
+
+WAITS_FOR_FILE = """
+import os, time
+while not os.path.exists({path!r}):
+    time.sleep(0.02)
+print("done")
+"""
+
+
+def test_whether_it_computes_is_known_at_once(visits: Visits, tmp_path: Path):
+    kernel = visits.start()
+    visits.running(kernel)
+    page = opened(visits.server, kernel)
+    for number in range(2):
+        go = tmp_path / f"go-{number}"
+        asked = execute(page, WAITS_FOR_FILE.format(path=str(go)))
+        wait_until(lambda: visits.row(kernel)["execution"] == "busy", 4, "it computes")
+        go.touch()
+        assert printed(page, asked) == "done\n"
+        wait_until(lambda: visits.row(kernel)["execution"] == "idle", 4, "it does not any more")
+    page.close()

@@ -29,7 +29,11 @@ from .provisioner import SILENT, JobProvisioner
 from .rows import Facts, row
 from .runs import forget_runs, read_runs
 
-WAITS, RUNS = 1.0, 3.0  # seconds between looks
+WAITS, RUNS, LEAST = (
+    1.0,
+    3.0,
+    0.2,
+)  # seconds between looks; the least where short cells follow each other
 MOVED = 30.0  # seconds for which the end that the scheduler has for a running job is believed
 LOG_LINES = 20
 MAY_LIVE = "It was told to end, and nobody says whether it has: its job may still run."
@@ -90,6 +94,7 @@ class Entry:
             request=job.job.request if job else None,
             seen=job.seen if job else None,
             told=self.last_told if runs or self.cause else None,
+            execution=self.kernel.execution_state if self.kernel and runs else "",
             death=link.kernel.death if link else None,
             silence=link.silence() if link and not self.cause else 0,
             cause=self.cause,
@@ -123,6 +128,8 @@ class Board:
         entry.kernel = kernel
         entry.session = kernel.taken.kept.session if kernel.taken else None
         self._entries[entry.id] = entry
+        # Jupyter hears at once whether it computes, the agent is asked now and then.
+        kernel.observe(lambda _: self.stir(), "execution_state")
         starting.add_done_callback(lambda _: self._soon(self._began(entry)))
         self._begin()
 
@@ -251,6 +258,7 @@ class Board:
             except Exception:  # whatever one of them said: the next look tells of the others
                 log.exception("A look at the kernels failed")
             waits = any(one.link is None for one in self._living())
+            await asyncio.sleep(LEAST)
             await set_within(self._stirred, WAITS if waits else RUNS)
 
     async def _look(self) -> None:

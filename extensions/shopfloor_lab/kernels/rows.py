@@ -17,7 +17,8 @@ class Facts:
 
     ``chosen`` is what the person asked for, ``request`` what became of it, None until that is known. ``told`` is what
     the agent said last of its job, None before it answered; ``silence`` for how many seconds it owes an answer.
-    ``death`` is when and why a kernel ended there that was started again.
+    ``execution`` is Jupyter's own word for what it does, ``death`` when and why a kernel ended there that was started
+    again.
     ``cause`` is why it is over, or empty; ``trouble`` why nobody can say what becomes of it.
     """
 
@@ -32,6 +33,7 @@ class Facts:
     seen: Seen | None = None
     told: Mapping[str, Any] | None = None
     death: Mapping[str, Any] | None = None
+    execution: str | None = ""
     silence: float = 0
     cause: str = ""
     trouble: str = ""
@@ -77,7 +79,7 @@ def row(facts: Facts, now: float, silent_after: float) -> dict[str, Any]:
         "request": facts.request.to_json() if facts.request else None,
         "chosen": dict(facts.chosen),
         "hardware": hardware(facts.request) if facts.request else None,
-        "execution": told.get("execution") if not over else None,
+        "execution": _execution(facts) if not over else None,
         "silent_since": round(now - facts.silence) if silent else None,
         "idle": {"after": idle["after"], "ends": idle["ends"]}
         if idle and idle["after"] and not over
@@ -91,3 +93,9 @@ def row(facts: Facts, now: float, silent_after: float) -> dict[str, Any]:
         "gpu_seconds": told.get("gpu_seconds"),
         "log": facts.log or None,
     }
+
+
+def _execution(facts: Facts) -> str | None:
+    """Jupyter hears each change; what was before this server came, only the agent knows."""
+    known = facts.execution in ("idle", "busy")
+    return facts.execution if known else (facts.told or {}).get("execution")
