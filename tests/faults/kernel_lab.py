@@ -79,10 +79,12 @@ class KernelLab:
         """End it and all kernels."""
         if self.process.poll() is not None:
             self.start()
-        for row in self.rows():
-            self.ask("DELETE", f"job-kernels/{row['id']}")
-        self.process.terminate()
-        self.process.wait(30)
+        try:
+            for row in self.rows():
+                self.ask("DELETE", f"job-kernels/{row['id']}")
+        finally:
+            self.process.terminate()
+            self.process.wait(30)
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Of our own API, and of Jupyter's where the path begins with ``api/``."""
