@@ -56,6 +56,11 @@ export function tellOfEnds(parts: EndsParts): void {
       : '';
   };
 
+  const warnAndSave = async (kernel: JobKernel, warning: string) => {
+    const text = [warning, await save(kernel)].filter(Boolean).join(' ');
+    putUp(kernel.id, false, Notification.warning(text, { autoClose: false }));
+  };
+
   const ended = async (kernel: JobKernel) => {
     takeDown(kernel.id);
     await replays.end(kernel, causeSentence(kernel, trans));
@@ -75,30 +80,16 @@ export function tellOfEnds(parts: EndsParts): void {
         Notification.error(sentence, { autoClose: false });
         return;
       }
-      case 'ending': {
-        const words = [
-          trans.__('%1: %2.', kernelName(kernel), endingLine(kernel, trans)),
-          await save(kernel)
-        ];
-        const text = words.filter(Boolean).join(' ');
-        return putUp(
-          kernel.id,
-          false,
-          Notification.warning(text, { autoClose: false })
+      case 'ending':
+        return warnAndSave(
+          kernel,
+          trans.__('%1: %2.', kernelName(kernel), endingLine(kernel, trans))
         );
-      }
-      case 'time': {
-        const words = [
-          timeSentence(kernel, at(kernel.ends), trans),
-          await save(kernel)
-        ];
-        const text = words.filter(Boolean).join(' ');
-        return putUp(
-          kernel.id,
-          false,
-          Notification.warning(text, { autoClose: false })
+      case 'time':
+        return warnAndSave(
+          kernel,
+          timeSentence(kernel, at(kernel.ends), trans)
         );
-      }
       case 'idle': {
         const text = idleWarned(kernel, at(kernel.idle?.ends ?? null), trans);
         return putUp(

@@ -1,7 +1,7 @@
 /** One kernel in the panel: a line that unfolds to its use and to what can be done with it; row.tsx is a cluster's. */
 
 import { PathExt } from '@jupyterlab/coreutils';
-import React, { useCallback, useState } from 'react';
+import React, { useState } from 'react';
 
 import { IdleNotice } from './idleNotice.tsx';
 import type { JobKernels } from './jobKernels.ts';
@@ -14,7 +14,7 @@ import {
   silentLine
 } from './kernelWords.ts';
 import { showClock } from './quantity.ts';
-import { RowHead } from './rowParts.tsx';
+import { LogTail, RowHead } from './rowParts.tsx';
 import { UseList } from './useList.tsx';
 import { queueLine, stateLine, timeLeft, type Words } from './words.ts';
 
@@ -171,26 +171,11 @@ function Living(props: RowProps): React.ReactElement {
 function Ended(props: RowProps): React.ReactElement {
   const { kernel, trans } = props;
   const held = heldLine(kernel, trans);
-  // The end of a log says why; once, for after that the person scrolls.
-  const toEnd = useCallback((log: HTMLPreElement | null) => {
-    log?.scrollTo(0, log.scrollHeight);
-  }, []);
   return (
     <>
       {held && <div className="shopfloor-Grey">{held}</div>}
       {kernel.detail && <div className="shopfloor-Grey">{kernel.detail}</div>}
-      {kernel.log ? (
-        <pre
-          ref={toEnd}
-          className="shopfloor-Log"
-          tabIndex={0}
-          aria-label={trans.__('Last lines of the log')}
-        >
-          {kernel.log}
-        </pre>
-      ) : (
-        <div className="shopfloor-Grey">{trans.__('It wrote no log.')}</div>
-      )}
+      <LogTail log={kernel.log} trans={trans} />
     </>
   );
 }

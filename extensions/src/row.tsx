@@ -1,6 +1,6 @@
 /** One Dask cluster in the panel: a line that unfolds to its workers, use, and what can be done with it. */
 
-import React, { useCallback, useState } from 'react';
+import React, { useState } from 'react';
 
 import type { Clusters } from './clusters.ts';
 import type { Cluster } from './contract.ts';
@@ -9,7 +9,7 @@ import { spentLine, tookLine } from './figureWords.ts';
 import { IdleNotice } from './idleNotice.tsx';
 import type { Actions } from './panel.tsx';
 import { showClock } from './quantity.ts';
-import { Caret, RowHead, WorkerItem } from './rowParts.tsx';
+import { Caret, LogTail, RowHead, WorkerItem } from './rowParts.tsx';
 import { Scale } from './scale.tsx';
 import { shareLine } from './sharing.ts';
 import { Troubles } from './troubles.tsx';
@@ -257,10 +257,6 @@ function Workers(props: RowProps): React.ReactElement {
 function Ended(props: RowProps): React.ReactElement {
   const { cluster, trans } = props;
   const took = tookLine(cluster.spent, trans);
-  // The end of a log says why; once, for after that the person scrolls.
-  const toEnd = useCallback((log: HTMLPreElement | null) => {
-    log?.scrollTo(0, log.scrollHeight);
-  }, []);
   return (
     <>
       {took && (
@@ -269,18 +265,7 @@ function Ended(props: RowProps): React.ReactElement {
         </div>
       )}
       {cluster.detail && <div className="shopfloor-Grey">{cluster.detail}</div>}
-      {cluster.log ? (
-        <pre
-          ref={toEnd}
-          className="shopfloor-Log"
-          tabIndex={0}
-          aria-label={trans.__('Last lines of the log')}
-        >
-          {cluster.log}
-        </pre>
-      ) : (
-        <div className="shopfloor-Grey">{trans.__('It wrote no log.')}</div>
-      )}
+      <LogTail log={cluster.log} trans={trans} />
     </>
   );
 }

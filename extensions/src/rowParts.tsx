@@ -1,7 +1,7 @@
-/** What rows of one's own clusters (row.tsx) and of others' (sharedSection.tsx) have in common. */
+/** What rows of clusters (row.tsx), of kernels (kernelRow.tsx) and of others' clusters (sharedSection.tsx) have in common. */
 
 import { caretDownIcon, caretRightIcon } from '@jupyterlab/ui-components';
-import React from 'react';
+import React, { useCallback } from 'react';
 
 import type { Cluster, Figures, Worker } from './contract.ts';
 import { workerFigures } from './figureWords.ts';
@@ -78,5 +78,29 @@ export function WorkerItem(props: {
       </div>
       {children}
     </li>
+  );
+}
+
+/** The last lines of a job that has ended. */
+export function LogTail(props: {
+  log: string | null;
+  trans: Words;
+}): React.ReactElement {
+  const { log, trans } = props;
+  // The end of a log says why; once, for after that the person scrolls.
+  const toEnd = useCallback((part: HTMLPreElement | null) => {
+    part?.scrollTo(0, part.scrollHeight);
+  }, []);
+  return log ? (
+    <pre
+      ref={toEnd}
+      className="shopfloor-Log"
+      tabIndex={0}
+      aria-label={trans.__('Last lines of the log')}
+    >
+      {log}
+    </pre>
+  ) : (
+    <div className="shopfloor-Grey">{trans.__('It wrote no log.')}</div>
   );
 }

@@ -33,6 +33,13 @@ FORGET_BUFFER = """kernel => new Promise(done => {
   other.onmessage = () => { other.close(); done(); };
 })"""
 
+RECORDED = """async ([kernel, text]) => {
+  const {baseUrl} = JSON.parse(document.getElementById('jupyter-config-data').textContent);
+  const answer = await fetch(`${baseUrl}shopfloor/api/job-kernels/${kernel}/runs`);
+  const {runs} = await answer.json();
+  return runs.some(run => JSON.stringify(run).includes(text));
+}"""
+
 
 def test_what_was_printed_meanwhile_is_there(local_hub: Case):
     with visit(local_hub, "outputs", "alice") as lab:
@@ -54,7 +61,7 @@ def test_what_was_printed_meanwhile_is_there(local_hub: Case):
         notebook.wait_printed("line 2;")
         cut.begin()
         page.evaluate(FORGET_BUFFER, cut.kernel)
-        page.wait_for_timeout(3_000)
+        recorded(page, cut.kernel, "line 8;")
         cut.end()
         expect_all(notebook)
 
@@ -62,7 +69,7 @@ def test_what_was_printed_meanwhile_is_there(local_hub: Case):
         notebook.wait_printed("line 2;")
         cut.begin()
         page.evaluate(FORGET_BUFFER, cut.kernel)
-        page.wait_for_timeout(1_000 * LINES // 2)
+        recorded(page, cut.kernel, '"state":"done"')
         cut.end()
         expect_all(notebook)
         notebook.save()
@@ -98,6 +105,11 @@ def test_the_end_of_the_job_is_told_below_the_cell_that_it_was_computing(local_h
         expect(notebook.panel.get_by_text("No Kernel")).to_be_visible()
         page.screenshot(path=RESULTS / "kernel-stopped.png")
         expect(page.locator(".jp-Dialog")).to_have_count(0)
+
+
+def recorded(page: Page, kernel: str, text: str) -> None:
+    """Wait until the kernel's job has noted this, whoever hears it."""
+    page.wait_for_function(RECORDED, arg=[kernel, text], polling=250)
 
 
 class Cut:

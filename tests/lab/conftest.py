@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from shopfloor_lab.kernels.order import Arrival
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from .cluster_parts import Person
+from .job_kernels import IPYTHON, NAME, R, kernelspec, leave_offer
 
 
 @pytest.fixture
@@ -48,3 +51,34 @@ async def jobs_hub() -> AsyncIterator[Application]:
     yield application
     server.stop()
     await server.close_all_connections()
+
+
+@pytest.fixture
+def kernel_home(person: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """alice's, with kernelspecs and an offer in it; this process runs in her name."""
+    for name, value in (
+        ("HOME", person.home),
+        ("JUPYTER_PATH", tmp_path / "share"),
+        ("JUPYTER_RUNTIME_DIR", tmp_path / "runtime"),
+        ("JUPYTERHUB_API_TOKEN", "a-secret"),
+    ):
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.delenv("JUPYTERHUB_API_URL", raising=False)
+    leave_offer(person.home, person.offer)
+    kernelspec(tmp_path / "share", NAME, IPYTHON, "python", {"time": "1h"})
+    kernelspec(tmp_path / "share", "r-job", R, "R", {})
+    return person.home
+
+
+@pytest.fixture
+def nobody_arrives(monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Event]:
+    """As while a job waits in the queue; the event is set when somebody waits for it."""
+    asked = asyncio.Event()
+
+    def look(path: Path) -> Arrival | None:
+        asked.set()
+        return None
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Arrival, "read", look)
+        yield asked

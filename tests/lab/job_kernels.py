@@ -13,11 +13,16 @@ from typing import Any
 
 from jupyter_client.asynchronous import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
+from shopfloor_jobs import directory
+from shopfloor_jobs.job import State
 from shopfloor_jobs.offer import Offer, Partition, Preset
 from shopfloor_jobs.request import Request
 
 from tests.cluster.cluster import Cluster
 
+from .cluster_parts import Person
+
+NAME = "ipython-job"  # of the kernelspec in the fixture kernel_home
 IPYTHON = ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 R = ["/usr/bin/R", "--slave", "-e", "IRkernel::main()", "--args", "{connection_file}"]
 
@@ -103,6 +108,18 @@ def all_passed(printed: str, kernel: str) -> bool:
     """Whether unittest printed that the whole suite passed, but for what this kernel leaves out."""
     *_, ran, _, result = printed.splitlines()
     return ran.startswith(f"Ran {TESTS} tests") and result == f"OK (skipped={SKIPPED[kernel]})"
+
+
+def jobs(person: Person) -> list[Path]:
+    return sorted(directory.jobs_root(person.home).glob("shopfloor-kernel-*"))
+
+
+async def states(person: Person) -> list[State]:
+    return [one.state for one in await person.scheduler.look()]
+
+
+async def nothing_runs(person: Person) -> bool:
+    return await states(person) == [State.ENDED] and not person.processes()
 
 
 class Talk:

@@ -9,29 +9,37 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zmq
-from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from shopfloor_jobs import directory
 from shopfloor_jobs.job import State
 from shopfloor_jobs.local import Local
 from shopfloor_lab.errors import NoAnswer
 from shopfloor_lab.kernels.link import WITHIN, Link
-from shopfloor_lab.kernels.managers import JobKernels
 from shopfloor_lab.kernels.order import ORDER, Arrival, Launch, Order
 from shopfloor_lab.kernels.provisioner import JobProvisioner, KernelEnded
 
 from tests.jobs.waiting import async_wait_until
 
 from .cluster_parts import Person
-from .job_kernels import IPYTHON, SKIPPED, R, Talk, all_passed, conformance, kernelspec, leave_offer
+from .job_kernels import (
+    IPYTHON,
+    NAME,
+    SKIPPED,
+    Talk,
+    all_passed,
+    conformance,
+    jobs,
+    kernelspec,
+    nothing_runs,
+    states,
+)
 
-NAME = "ipython-job"
 DIES_AND_LEAVES_A_CHILD = """
 import os, signal, time
 if os.fork() == 0:
@@ -64,24 +72,7 @@ Start = Callable[..., Awaitable[AsyncKernelManager]]
 
 
 @pytest.fixture
-def home(person: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """alice's, with kernelspecs and an offer in it; this process runs in her name."""
-    for name, value in (
-        ("HOME", person.home),
-        ("JUPYTER_PATH", tmp_path / "share"),
-        ("JUPYTER_RUNTIME_DIR", tmp_path / "runtime"),
-        ("JUPYTERHUB_API_TOKEN", "a-secret"),
-    ):
-        monkeypatch.setenv(name, str(value))
-    monkeypatch.delenv("JUPYTERHUB_API_URL", raising=False)
-    leave_offer(person.home, person.offer)
-    kernelspec(tmp_path / "share", NAME, IPYTHON, "python", {"time": "1h"})
-    kernelspec(tmp_path / "share", "r-job", R, "R", {})
-    return person.home
-
-
-@pytest.fixture
-async def start(home: Path) -> AsyncIterator[Start]:
+async def start(kernel_home: Path) -> AsyncIterator[Start]:
     """Start a kernel, and end it after the test."""
     managers: list[AsyncKernelManager] = []
 
@@ -94,18 +85,6 @@ async def start(home: Path) -> AsyncIterator[Start]:
     yield begin
     for manager in managers:
         await manager.shutdown_kernel(now=True)
-
-
-def jobs(person: Person) -> list[Path]:
-    return sorted(directory.jobs_root(person.home).glob("shopfloor-kernel-*"))
-
-
-async def states(person: Person) -> list[State]:
-    return [one.state for one in await person.scheduler.look()]
-
-
-async def nothing_runs(person: Person) -> bool:
-    return await states(person) == [State.ENDED] and not person.processes()
 
 
 async def test_it_runs_in_a_job_with_what_was_asked_for(person: Person, start: Start):
@@ -275,7 +254,7 @@ async def test_an_agent_that_refuses_an_order_is_not_asked_again(start: Start):
 
 
 async def test_a_kernel_for_which_nobody_comes_is_ended(
-    person: Person, home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    person: Person, kernel_home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     (tmp_path / "sitecustomize.py").write_text(IMPATIENT)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -285,87 +264,6 @@ async def test_a_kernel_for_which_nobody_comes_is_ended(
     await async_wait_until(lambda: nothing_runs(person), 30, "its job has ended")
     [job] = jobs(person)
     assert directory.exit_record(job)["cause"] == "nobody came for the kernel"
-
-
-@pytest.fixture
-async def server(home: Path, tmp_path: Path) -> AsyncIterator[JobKernels]:
-    """What the Lab server does with kernels; all of them are ended after the test."""
-    kernels = JobKernels(
-        kernel_spec_manager=KernelSpecManager(), connection_dir=str(tmp_path), root_dir=str(home)
-    )
-    yield kernels
-    for kernel in kernels.list_kernel_ids():
-        await kernels.shutdown_kernel(kernel, now=True)
-    await kernels.shutdown_all(now=True)
-
-
-@pytest.fixture
-def nobody_arrives(monkeypatch: pytest.MonkeyPatch) -> Iterator[asyncio.Event]:
-    """As while a job waits in the queue; the event is set when somebody waits for it."""
-    asked = asyncio.Event()
-
-    def look(path: Path) -> Arrival | None:
-        asked.set()
-        return None
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Arrival, "read", look)
-        yield asked
-
-
-async def test_the_server_waits_for_no_job_and_a_waiting_one_can_be_cancelled(
-    person: Person, server: JobKernels, nobody_arrives: asyncio.Event
-):
-    kernel = await asyncio.wait_for(server.start_kernel(kernel_name=NAME), 5)
-    await asyncio.wait_for(nobody_arrives.wait(), 10)
-    assert server.kernel_model(kernel)["execution_state"] == "starting"
-    await asyncio.wait_for(server.shutdown_kernel(kernel), 5)
-    assert kernel not in server
-    await async_wait_until(lambda: nothing_runs(person), 10, "its job has ended")
-
-
-async def test_a_job_of_the_server_runs_when_it_is_its_turn(server: JobKernels):
-    kernel = await server.start_kernel(kernel_name=NAME)
-    manager = server.get_kernel(kernel)
-    await asyncio.wait_for(asyncio.shield(manager.ready), 30)
-    async with Talk(manager) as talk:
-        assert (await talk.run("print(6 * 7)"))[1] == "42\n"
-    await server.restart_kernel(kernel)
-    assert await manager.is_alive()
-
-
-async def test_a_kernel_that_was_ended_is_not_let_go_when_the_server_ends(
-    person: Person, server: JobKernels
-):
-    kernel = await server.start_kernel(kernel_name=NAME)
-    await asyncio.wait_for(asyncio.shield(server.get_kernel(kernel).ready), 30)
-    await server.shutdown_kernel(kernel)
-    await server.shutdown_all()
-    await async_wait_until(lambda: nothing_runs(person), 10, "its job has ended")
-
-
-async def test_a_kernel_that_jupyter_cannot_write_down_leaves_no_job(
-    person: Person, server: JobKernels
-):
-    server.connection_dir = "/no/such/folder"
-    kernel = await server.start_kernel(kernel_name=NAME)
-
-    async def failed() -> bool:
-        return server.board.row(kernel)["state"] == "ended"
-
-    await async_wait_until(failed, 30, "the start has failed")
-    assert "/no/such/folder" in server.board.row(kernel)["cause"]
-    assert server.kernel_model(kernel)["execution_state"] == "dead"
-    await async_wait_until(lambda: nothing_runs(person), 10, "its job has ended")
-
-
-async def test_other_kernels_start_as_ever(server: JobKernels, tmp_path: Path):
-    kernel = await server.start_kernel(kernel_name="python3")
-    assert server.get_kernel(kernel).ready.done()
-    kernelspec(tmp_path / "share", "local-gone", ["/no/such/program"], "x", {}, metadata={})
-    with pytest.raises(FileNotFoundError):
-        await server.start_kernel(kernel_name="local-gone")
-    assert server.list_kernel_ids() == [kernel]
 
 
 async def test_a_start_that_is_given_up_leaves_no_job(
@@ -452,7 +350,7 @@ async def test_with_the_keys_the_agent_answers_and_bad_orders_do_no_harm(
 
 
 @pytest.mark.parametrize("kernel", SKIPPED)
-def test_jupyters_conformance_suite_passes(home: Path, tmp_path: Path, kernel: str):
+def test_jupyters_conformance_suite_passes(kernel_home: Path, tmp_path: Path, kernel: str):
     environment = {**os.environ, "PYTHONPATH": str(conformance(tmp_path / "suite"))}
     done = subprocess.run(
         [sys.executable, "-m", "unittest", f"kernel_conformance.{kernel}"],

@@ -27,9 +27,8 @@ from shopfloor_lab.kernels.runs import EACH, FILE, LIMIT, Run, read_runs
 from tests.jobs.waiting import async_wait_until
 
 from .cluster_parts import Person
-from .job_kernels import IPYTHON, kernelspec, leave_offer
+from .job_kernels import NAME
 
-NAME = "ipython-job"
 MB = 1024**2
 PRINTS_12_MB = "for n in range(12 * 64):\n    print(f'{n:05}', 'x' * (16 * 1024 - 7), flush=True)"
 
@@ -299,23 +298,11 @@ class Job:
 
 
 @pytest.fixture
-async def job(
-    person: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> AsyncIterator[Job]:
+async def job(kernel_home: Path) -> AsyncIterator[Job]:
     """Nobody listens to it."""
-    for name, value in (
-        ("HOME", person.home),
-        ("JUPYTER_PATH", tmp_path / "share"),
-        ("JUPYTER_RUNTIME_DIR", tmp_path / "runtime"),
-        ("JUPYTERHUB_API_TOKEN", "a-secret"),
-    ):
-        monkeypatch.setenv(name, str(value))
-    monkeypatch.delenv("JUPYTERHUB_API_URL", raising=False)
-    leave_offer(person.home, person.offer)
-    kernelspec(tmp_path / "share", NAME, IPYTHON, "python", {"time": "1h"})
     manager = AsyncKernelManager(kernel_name=NAME)
     await manager.start_kernel()
-    [path] = directory.jobs_root(person.home).glob("shopfloor-kernel-*")
+    [path] = directory.jobs_root(kernel_home).glob("shopfloor-kernel-*")
     made = Job(manager, path)
     yield made
     made.close()
