@@ -35,7 +35,10 @@ FORGET_BUFFER = """kernel => new Promise(done => {
 
 RECORDED = """async ([kernel, text]) => {
   const {baseUrl} = JSON.parse(document.getElementById('jupyter-config-data').textContent);
-  const answer = await fetch(`${baseUrl}shopfloor/api/job-kernels/${kernel}/runs`);
+  const token = document.cookie.match(/(?:^|; )_xsrf=([^;]*)/)[1];
+  const answer = await fetch(
+    `${baseUrl}shopfloor/api/job-kernels/${kernel}/runs`, {headers: {'X-XSRFToken': token}}
+  );
   const {runs} = await answer.json();
   return runs.some(run => JSON.stringify(run).includes(text));
 }"""
