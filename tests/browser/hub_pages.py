@@ -12,6 +12,9 @@ from tests.harness import wait_until
 START_MS = 90_000
 STOP_MS = 30_000
 
+# A time of day as the pages' script shows it: with the weekday where that is not today's.
+CLOCK = r"(?:[A-Z][a-z]{2} )?\d\d:\d\d"
+
 
 class HubPages:
     def __init__(self, page: Page, case: Case):

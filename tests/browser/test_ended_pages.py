@@ -14,7 +14,7 @@ from tests.cases import Case, end_case, slurm_case
 from tests.harness import wait_until
 
 from .chromium import window
-from .hub_pages import HubPages
+from .hub_pages import CLOCK, HubPages
 from .pictures import picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.slurm]
@@ -67,7 +67,7 @@ def home_says(page: Page, case: Case, sentence: str) -> None:
 
 def test_out_of_memory(slurm_hub: Case, page: Page):
     slurm_hub.hub.start_server(PERSON, {"preset": "small-cpu", "memory": "64M"})
-    sentence = r"Ran out of memory at \d\d:\d\d: asked 64 MB, used all of it\."
+    sentence = rf"Ran out of memory at {CLOCK}: asked 64 MB, used all of it\."
     own_page(page, slurm_hub, sentence)
     expect(page.get_by_role("button", name="Start again with 128 MB")).to_be_visible()
     picture(page, "ended")
@@ -80,7 +80,7 @@ def test_out_of_memory(slurm_hub: Case, page: Page):
 def test_cancelled_from_outside(slurm_hub: Case, page: Page):
     job = ready(slurm_hub, {"preset": "small-cpu"})
     slurm_hub.cluster.run(["scancel", job], check=True)
-    own_page(page, slurm_hub, r"^Cancelled at \d\d:\d\d outside Shopfloor\.$")
+    own_page(page, slurm_hub, rf"^Cancelled at {CLOCK} outside Shopfloor\.$")
     expect(page.get_by_text("Your saved files are safe.")).to_be_visible()
     picture(page, "ended-outside")
     home_says(page, slurm_hub, "outside Shopfloor")
@@ -92,7 +92,7 @@ def test_a_lost_node(slurm_hub: Case, page: Page):
     # A node that answers again is taken back by Slurm itself (ReturnToService).
     down = ["scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test"]
     slurm_hub.cluster.run(down, check=True)
-    own_page(page, slurm_hub, rf"^{node} stopped answering at \d\d:\d\d\.$")
+    own_page(page, slurm_hub, rf"^{node} stopped answering at {CLOCK}\.$")
     expect(page.get_by_text("What was only in the memory of a notebook is gone.")).to_be_visible()
     picture(page, "ended-node")
     resume = ["scontrol", "update", f"NodeName={node}", "State=RESUME"]
@@ -103,7 +103,7 @@ def test_a_lost_node(slurm_hub: Case, page: Page):
 def test_the_time_limit(slurm_hub: Case, page: Page):
     ready(slurm_hub, {"preset": "small-cpu", "time": "1m"})
     wait_until(lambda: slurm_hub.hub.server(PERSON) is None, 180, "the limit ended it", pause=1)
-    own_page(page, slurm_hub, r"^Ended at its time limit of 1 min, at \d\d:\d\d\.$")
+    own_page(page, slurm_hub, rf"^Ended at its time limit of 1 min, at {CLOCK}\.$")
     expect(page.get_by_role("button", name="Start again with 2 min")).to_be_visible()
     picture(page, "ended-limit")
 
@@ -121,7 +121,7 @@ def test_a_submission_that_slurm_refuses(slurm_hub: Case, page: Page, cpu_nodes_
     HubPages(page, slurm_hub).open_the_default()
     # On the form when Slurm answers within a second, else on her server's page.
     expect(page.get_by_text("Invalid account").first).to_be_visible()
-    home_says(page, slurm_hub, r"Not started at \d\d:\d\d\. Project: Invalid account")
+    home_says(page, slurm_hub, rf"Not started at {CLOCK}\. Project: Invalid account")
     row = page.get_by_role("region", name="Ended today").get_by_role("listitem").first
     expect(row).to_contain_text("ask your administrator to add you to one in Slurm")
     picture(page, "ended-refused")
@@ -133,7 +133,7 @@ def test_broken_software_shows_its_last_lines_without_secrets(slurm_cluster: Any
         with window(case, "ended-broken", PERSON) as page:
             HubPages(page, case).sign_in(PERSON)
             HubPages(page, case).open_the_default()
-            told = page.get_by_text(re.compile(r"The software could not be started at \d\d:\d\d"))
+            told = page.get_by_text(re.compile(rf"The software could not be started at {CLOCK}"))
             expect(told.first).to_be_visible(timeout=END_MS)
             page.goto(f"{case.hub.url}/hub/spawn-pending/{PERSON}")
             page.get_by_text("Its last lines", exact=True).click()

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.cases import Case
 
 from .chromium import window
-from .hub_pages import HubPages
+from .hub_pages import CLOCK, HubPages
 from .pictures import picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.slurm]
@@ -48,14 +48,14 @@ def test_what_is_busy_says_when_and_one_click_takes_what_is_free(
     hold_gpus()
     form(page, slurm_hub, "?gpus=1&gpu_type=a100&cpus=2&memory=1+GB&partition=gpu")
     outlook = page.locator("#outlook")
-    expect(outlook).to_contain_text(re.compile(r"Starts about \d\d:\d\d, as things stand\."))
+    expect(outlook).to_contain_text(re.compile(rf"Starts about {CLOCK}, as things stand\."))
     take = page.get_by_role("button", name=re.compile("L40.* is free now: take that"))
     expect(take).to_be_visible()
     # What the page said before may be 45 s old, and must not stand beside a start in half an hour.
     expect(page.get_by_text(re.compile("Free now: .*A100 0 of 4, L40 2 of 2"))).to_be_visible()
     card = page.locator(".sf-card").filter(has=page.get_by_label("One GPU", exact=True))
     # An estimate that is half a minute old does not know yet when.
-    expect(card.locator(".sf-room")).to_have_text(re.compile(r"^(none free now|about \d\d:\d\d)$"))
+    expect(card.locator(".sf-room")).to_have_text(re.compile(rf"^(none free now|about {CLOCK})$"))
     picture(page, "form-busy", whole=True)
     take.click()
     expect(page.locator("#field-gpu_type")).to_have_value("l40")

@@ -15,7 +15,7 @@ from tests.stand_ins import stand_in
 
 from .axe import faults
 from .chromium import window
-from .hub_pages import HubPages
+from .hub_pages import CLOCK, HubPages
 from .pictures import picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.slurm]
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slurm]
 PERSON = "ivan"
 SLURM_MS = 60_000  # Slurm looks at its queue when it has time
 GPU = ["--partition=gpu", "--gres=gpu:a100:1"]
-RUNS = r"Running on \w+ · ends \d\d:\d\d"
+RUNS = rf"Running on \w+ · ends {CLOCK}"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.cases import Case
 from tests.harness import wait_until
 
 from .chromium import window
-from .hub_pages import HubPages
+from .hub_pages import CLOCK, HubPages
 from .pictures import picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.slurm]
@@ -67,7 +67,7 @@ def test_the_reason_changes_from_priority_to_resources_to_running(
     why, place = page.locator("#waiting-why"), page.locator('[data-fact="place"]')
     expect(why).to_have_text("Others are before it.", timeout=SLURM_MS)
     expect(place).to_have_text("Place 2")
-    expect(page.locator('[data-fact="asked"]')).to_have_text(re.compile(r"^asked \d\d:\d\d$"))
+    expect(page.locator('[data-fact="asked"]')).to_have_text(re.compile(rf"^asked {CLOCK}$"))
     expect(page.locator('[data-fact="elapsed"]')).to_be_visible()
     expect(page.get_by_text("You may close this page.")).to_be_visible()
     # Slurm estimates a start where it knows when the jobs before end: here 30 min and again 30 min.
@@ -149,7 +149,7 @@ def test_a_page_says_when_the_hub_is_away_and_goes_on_when_it_is_back(
     slurm_hub.hub.kill_hub()
     lost = page.locator("#waiting-lost")
     expect(lost).to_be_visible()
-    expect(lost).to_have_text(re.compile(r"is lost \(since \d\d:\d\d\)\. Your job goes on"))
+    expect(lost).to_have_text(re.compile(rf"is lost \(since {CLOCK}\)\. Your job goes on"))
     picture(page, "waiting-lost")
     slurm_hub.hub.start_hub()
     expect(lost).to_be_hidden(timeout=SLURM_MS)
@@ -170,7 +170,7 @@ def test_a_page_says_since_when_slurm_does_not_answer(slurm_hub: Case, page: Pag
     try:
         expect(trouble).to_be_visible(timeout=SLURM_MS)
         expect(trouble).to_have_text(
-            re.compile(r"Slurm does not answer \(since \d\d:\d\d\)\. Your job goes on")
+            re.compile(rf"Slurm does not answer \(since {CLOCK}\)\. Your job goes on")
         )
         # What was known before is still there.
         expect(place).to_have_text("Place 1")
