@@ -337,18 +337,26 @@ def test(arguments):
 
 
 def test_side_by_side(command, environment):
-    """Everything: tests on Slurm mostly wait, so the others run meanwhile, and print when both are done."""
-    halves = [[*command, "-m", one + " and not fault_long"] for one in ("slurm", "not slurm")]
-    with tempfile.TemporaryFile() as printed:
-        others = subprocess.Popen(halves[1], env=environment, stdout=printed, stderr=printed)
+    """Everything: tests on Slurm mostly wait, so the others run meanwhile, and print when they are done."""
+    on_slurm, browser, rest = (
+        [*command, "-m", f"{one} and not fault_long"]
+        for one in ("slurm", "browser and not slurm", "not browser and not slurm")
+    )
+    with contextlib.ExitStack() as stack:
+        meanwhile = []
+        for what, one in (("in the browser, without Slurm", browser), ("without both", rest)):
+            printed = stack.enter_context(tempfile.TemporaryFile())
+            process = subprocess.Popen(one, env=environment, stdout=printed, stderr=printed)
+            meanwhile.append((what, printed, process))
         try:
-            status = subprocess.run(halves[0], env=environment).returncode
+            status = subprocess.run(on_slurm, env=environment).returncode
         finally:
-            others.wait()  # Ctrl-C reaches it as well, and it clears up
-            say("the tests without Slurm, which ran meanwhile:")
-            printed.seek(0)
-            sys.stdout.write(printed.read().decode(errors="replace"))
-    return status or others.returncode
+            for what, printed, process in meanwhile:
+                process.wait()  # Ctrl-C reaches it as well, and it clears up
+                say(f"the tests {what}, which ran meanwhile:")
+                printed.seek(0)
+                sys.stdout.write(printed.read().decode(errors="replace"))
+    return status or next((one.returncode for _, _, one in meanwhile if one.returncode), 0)
 
 
 def faults():
