@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,15 @@ from tests.jobs.waiting import wait_until
 from .cluster_parts import Person
 from .job_kernels import IPYTHON, kernelspec, leave_offer
 from .lab_server import LabServer
+from .pages import execute, opened, printed
 
 START = {"name": "plain", "request": {}, "path": "work/flights.ipynb"}
+
+SLEEPS_IN_C = "import ctypes\nprint('begun', flush=True)\nctypes.CDLL(None).sleep(60)"
+# A kernel that answers when the file "go" is there, and until then only lives.
+ANSWERS_LATER = (
+    f"while [ ! -e go ]; do sleep 0.05; done; exec {sys.executable} -m ipykernel_launcher -f $0"
+)
 
 
 @pytest.fixture
@@ -102,6 +110,124 @@ def test_a_kernel_that_dies_again_and_again_says_of_what(lab: LabServer, person:
     )
     assert row["cause"] == "was killed by signal 11 (SIGSEGV)"
     wait_until(lambda: not person.processes_of_jobs(), 15, "its job has ended")
+
+
+def test_the_log_of_one_that_failed_is_told_without_what_is_secret(lab: LabServer, person: Person):
+    fails = [
+        "/bin/sh",
+        "-c",
+        "echo JUPYTERHUB_API_TOKEN=0123456789abcdef >&2; exit 3",
+        "{connection_file}",
+    ]
+    kernelspec(person.home / "data", "fails", fails, "x", {}, metadata={})
+    one = f"job-kernels/{lab.ask('POST', 'job-kernels', {**START, 'name': 'fails'}).json()['id']}"
+    row = wait_until(
+        lambda: (row := lab.ask("GET", one).json())["state"] == "ended" and row["log"] and row,
+        40,
+        "it has ended, and its log is told",
+    )
+    assert "JUPYTERHUB_API_TOKEN" in row["log"] and "exit code 3" in row["cause"]
+    assert "0123456789abcdef" not in json.dumps(row)
+
+
+def sockets(server: LabServer) -> int:
+    """How many the server has open."""
+    opened = Path(f"/proc/{server.process.pid}/fd").iterdir()
+    return sum(str(one.readlink()).startswith("socket:") for one in opened)
+
+
+def ended_by_the_person(lab: LabServer, person: Person, one: str) -> None:
+    lab.ask("DELETE", one)
+
+
+def killed_with_its_job(lab: LabServer, person: Person, one: str) -> None:
+    [runner] = person.processes_of_jobs()
+    runner.kill()
+    for process in person.commands("shopfloor_lab.kernels.agent"):
+        process.kill()
+    wait_until(lambda: lab.ask("GET", one).json()["state"] == "ended", 40, "it has ended")
+    lab.ask("DELETE", one)
+
+
+@pytest.mark.parametrize("end", [ended_by_the_person, killed_with_its_job])
+def test_kernels_that_are_gone_leave_no_connection(
+    lab: LabServer, person: Person, end: Callable[[LabServer, Person, str], None]
+):
+    def come_and_go() -> int:
+        kernel = lab.ask("POST", "job-kernels", START).json()["id"]
+        one = f"job-kernels/{kernel}"
+        wait_until(lambda: lab.ask("GET", one).json()["state"] == "running", 40, "it runs")
+        page = opened(lab, kernel)
+        assert printed(page, execute(page, "print(6 * 7)")) == "42\n"
+        page.close()
+        end(lab, person, one)
+        wait_until(lambda: lab.ask("GET", one).status_code == 404, 15, "it is gone")
+        wait_until(lambda: not person.processes_of_jobs(), 15, "its job has ended")
+        return sockets(lab)
+
+    before = come_and_go()
+    come_and_go()
+    come_and_go()
+    wait_until(lambda: sockets(lab) <= before, 10, "its connections are closed")
+
+
+def test_a_page_that_leaves_before_the_kernel_answers_leaves_no_connection(
+    lab: LabServer, person: Person
+):
+    later = ["/bin/sh", "-c", ANSWERS_LATER, "{connection_file}"]
+    kernelspec(person.home / "data", "later", later, "python", {}, metadata={})
+    go = person.home / "go"
+
+    def open_in_the_end(leaves: Callable[[str], None]) -> int:
+        body = {**START, "name": "later", "path": ""}
+        kernel = lab.ask("POST", "job-kernels", body).json()["id"]
+        leaves(kernel)
+        go.touch()
+        page = opened(lab, kernel)
+        assert printed(page, execute(page, "print(6 * 7)")) == "42\n"
+        left = sockets(lab)
+        lab.ask("DELETE", f"job-kernels/{kernel}")
+        page.close()
+        go.unlink()
+        wait_until(lambda: not person.processes_of_jobs(), 15, "its job has ended")
+        return left
+
+    def nobody(_: str) -> None:
+        pass
+
+    def a_page(kernel: str) -> None:
+        page = opened(lab, kernel)
+        one = f"job-kernels/{kernel}"
+        wait_until(
+            lambda: lab.ask("GET", one).json()["state"] == "running", 40, "its agent is there"
+        )
+        lab.ask("GET", one)
+        page.close()
+
+    open_in_the_end(nobody)
+    assert open_in_the_end(a_page) <= open_in_the_end(nobody)
+
+
+def test_a_kernel_that_is_ended_while_it_restarts_is_gone(lab: LabServer, person: Person):
+    kernel = lab.ask("POST", "job-kernels", START).json()["id"]
+    one = f"job-kernels/{kernel}"
+    page = opened(lab, kernel)
+    assert printed(page, execute(page, SLEEPS_IN_C)) == "begun\n"
+    with ThreadPoolExecutor(1) as pool:
+        restarted = pool.submit(lab.ask, "POST", f"../../api/kernels/{kernel}/restart")
+        # It is asked to go, and does not: there is no interrupting it.
+        wait_until(
+            lambda: json.loads(page.recv())["msg_type"] == "shutdown_reply", 20, "it is asked"
+        )
+        ended = lab.ask("DELETE", one)
+        assert ended.status_code == 204, lab.log.read_text()[-6000:]
+        wait_until(lambda: not person.processes_of_jobs(), 20, "its job has ended")
+        wait_until(
+            lambda: lab.ask("GET", one).status_code == 404, 20, "nothing is left to say of it"
+        )
+        assert restarted.result(30).status_code, "whoever asked for the restart is answered"
+    page.close()
+    assert lab.ask("GET", "job-kernels").json()["kernels"] == []
 
 
 def test_jupyters_own_rule_for_idle_kernels_leaves_jobs_alone(person: Person):

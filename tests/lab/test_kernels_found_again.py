@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -173,6 +174,19 @@ def test_a_living_server_keeps_its_kernels_from_a_second_one(person: Person, tag
         visits.server = first
     assert visits.running(kernel)["id"] == kernel
     visits.close()
+
+
+def test_another_program_with_the_number_of_the_server_that_had_it_does_not_keep_it(
+    visits: Visits,
+):
+    kernel = visits.start()
+    path = directory.directory_of(visits.person.home, visits.running(kernel)["tag"]) / KEPT
+    visits.kill()
+    kept = json.loads(path.read_text())
+    kept["holder"]["pid"] = os.getpid()
+    path.write_text(json.dumps(kept))
+    visits.begin()
+    assert [row["id"] for row in visits.ask("GET", "job-kernels")["kernels"]] == [kernel]
 
 
 @pytest.mark.parametrize("file", [KEPT, "request.json", f"private/{ORDER}"])

@@ -89,7 +89,12 @@ class JobKernels(AsyncMappingKernelManager):
         if isinstance(provisioner, JobProvisioner) and not kernel.ready.done():
             provisioner.give_up()
             # Before the base class cancels what waits for it: that takes the future along, which the start sets.
-            await asyncio.wait({self._pending_kernels.get(kernel_id) or kernel.ready})
+            if starting := self._pending_kernels.get(kernel_id):
+                await asyncio.wait({starting})
+            while (
+                not kernel.ready.done()
+            ):  # a restart has two of them, one for the end and one for the start
+                await asyncio.wait({kernel.ready})
         await super()._async_shutdown_kernel(kernel_id, now=now, restart=restart)
         if kernel_id not in self._kernels:
             self._forget(kernel_id)
