@@ -119,6 +119,16 @@ async def test_an_interrupt_interrupts(start: Start, code: str):
         assert (await talk.run("print(kept)"))[1] == "36\n"
 
 
+async def test_an_interrupt_interrupts_a_kernel_that_knows_nothing_of_us(start: Start):
+    manager = await start("r-job")
+    async with Talk(manager) as talk:
+        asked = talk.client.execute("kept <- 36; message('begun'); Sys.sleep(60)")
+        await talk.until(asked, "stream")
+        await manager.interrupt_kernel()
+        await talk.until(asked, "status", execution_state="idle")
+        assert (await talk.run("cat(kept)"))[1] == "36"
+
+
 async def test_a_restart_keeps_the_job_and_the_ports(person: Person, start: Start):
     manager = await start()
     before = manager.get_connection_info()
