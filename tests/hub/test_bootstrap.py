@@ -157,18 +157,23 @@ def test_a_panel_that_is_built_anew_is_installed_anew(bootstrap, tmp_path, monke
     assert len(installed) == 2, "pip copies what was built into .venv, and Lab serves that copy"
 
 
-@pytest.mark.parametrize("failing", ["slurm and", "not slurm and", None])
-def test_both_halves_of_the_tests_run_are_shown_and_count(bootstrap, monkeypatch, capfd, failing):
+THIRDS = ("slurm", "browser and not slurm", "not browser and not slurm")
+
+
+@pytest.mark.parametrize("failing", [*THIRDS, None])
+def test_all_thirds_of_the_tests_run_are_shown_and_count(bootstrap, monkeypatch, capfd, failing):
     monkeypatch.delenv("ONLY", raising=False)
     monkeypatch.setattr(bootstrap, "install_debian_packages", lambda: None)
     pytest_ = bootstrap.BIN / "python"
     pytest_.parent.mkdir()
-    pytest_.write_text(f'#!/bin/sh\necho "ran $*"\ncase "$4" in "{failing}"*) exit 1;; esac\n')
+    pytest_.write_text(
+        f'#!/bin/sh\necho "ran $*"\ncase "$4" in "{failing} and not fault_long") exit 1;; esac\n'
+    )
     pytest_.chmod(0o755)
     assert bootstrap.test([]) == (1 if failing else 0)
     shown = capfd.readouterr().out
-    assert "ran -m pytest -m slurm and not fault_long" in shown
-    assert "ran -m pytest -m not slurm and not fault_long" in shown
+    for marks in THIRDS:
+        assert f"ran -m pytest -m {marks} and not fault_long\n" in shown
 
 
 def test_an_unknown_only_is_refused(bootstrap, monkeypatch):

@@ -61,6 +61,8 @@ class Notebook:
         await self.kernel.start(self.before_end.launch(launch, os.environ))
         self.client = AsyncKernelClient()
         self.client.load_connection_file(str(self.inside / "connection.json"))
+        # A client without a manager takes a kernel that is busy for a second, as in its first one, for dead.
+        self.client.hb_channel.time_to_dead = SECONDS
         self.client.start_channels()
         await self.client.wait_for_ready(timeout=30)
 
