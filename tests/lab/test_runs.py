@@ -12,8 +12,8 @@ import zmq
 from jupyter_client.session import Session
 from nbformat.v4 import output_from_msg
 from shopfloor_lab.kernels import runs
+from shopfloor_lab.kernels.outputs import EACH
 from shopfloor_lab.kernels.runs import (
-    EACH,
     FILE,
     LIMIT,
     LOOSE,

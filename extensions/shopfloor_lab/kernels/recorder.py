@@ -24,7 +24,8 @@ import zmq
 from shopfloor_jobs.directory import write_pieces
 
 from .channels import SEEN, Doors
-from .runs import EACH, FILE, LIMIT, REQUEST, Message, Runs, forget_runs
+from .outputs import EACH
+from .runs import FILE, LIMIT, REQUEST, Message, Runs, forget_runs
 
 MOST_WAITING = 10_000  # messages that libzmq holds for it; what comes beyond them is lost
 TOGETHER = 20  # milliseconds in which messages gather before they are taken

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, TypedDict
 import zmq
 from shopfloor_jobs.directory import open_plain
 
+from .outputs import EACH, PIECE, Shown, Stream, output_of
+
 LIMIT = 10 * 1024**2  # bytes of all outputs together
 LARGEST_FILE = 6 * LIMIT  # bytes; what JSON makes of a control character has six
-PIECE = 64 * 1024  # bytes that small ones of a text grow to
-EACH = 500  # bytes that an output takes beside its text
 MOST, LOOSE = 1000, 5  # runs, and those of them without a cell
 FILE = "outputs.json"
 UPDATE = "update_display_data"
@@ -82,65 +82,6 @@ class Message(NamedTuple):
         return json.loads(self.content if isinstance(self.content, bytes) else self.content.bytes)
 
 
-class _Stream:
-    """Text of one name that was printed in one go. UTF-8, for a single wide character widens a whole str.
-
-    In pieces, for whatever is made from one long text takes its room again.
-    """
-
-    def __init__(self, name: str):
-        self.name, self.length = name, 0
-        self._pieces: deque[bytes] = deque()
-
-    @property
-    def size(self) -> int:
-        return EACH + self.length
-
-    def add(self, text: bytes) -> None:
-        if self._pieces and len(self._pieces[-1]) < PIECE:
-            last = self._pieces.pop()
-            self.length -= len(last)
-            text = last + text
-        self._pieces.append(text)
-        self.length += len(text)
-
-    def cut(self, number: int) -> None:
-        """Leave out the oldest bytes, and what they leave of a character."""
-        while number >= len(self._pieces[0]):
-            number -= len(self._pieces[0])
-            self.length -= len(self._pieces.popleft())
-        first = self._pieces[0]
-        while number < len(first) and first[number] & 0xC0 == 0x80:
-            number += 1
-        self._pieces[0] = first[number:]
-        self.length -= number
-
-    def json(self) -> Iterator[str]:
-        yield f'{{"output_type": "stream", "name": {json.dumps(self.name)}, "text": "'
-        for piece in self._pieces:
-            yield json.dumps(piece.decode())[1:-1]
-        yield '"}'
-
-
-class _Shown:
-    """Any other output, as JSON: an object for each word of a large table would take many times its room."""
-
-    def __init__(self, output: Mapping[str, Any], display: str | None = None):
-        self.display, self._kind = display, output["output_type"]
-        self._count = output.get("execution_count")
-        self._text = _json(output)
-
-    @property
-    def size(self) -> int:
-        return EACH + len(self._text)
-
-    def update(self, data: Mapping[str, Any]) -> None:
-        self._text = _json(_output(self._kind, data, self._count))
-
-    def json(self) -> Iterator[str]:
-        yield self._text
-
-
 @dataclass
 class _Recorded:
     msg_id: str
@@ -152,7 +93,7 @@ class _Recorded:
     dropped: int = 0
     replied: bool = False
     clears: bool = False  # as the next output comes
-    outputs: deque[_Stream | _Shown] = field(default_factory=deque)
+    outputs: deque[Stream | Shown] = field(default_factory=deque)
 
     def json(self) -> Iterator[str]:
         head = {
@@ -302,8 +243,8 @@ class Runs:
         if not text:
             return
         last = run.outputs[-1] if run.outputs else None
-        if not isinstance(last, _Stream) or last.name != name:
-            last = _Stream(name)
+        if not isinstance(last, Stream) or last.name != name:
+            last = Stream(name)
             self._add(run, last)
         last.add(text)
         self._size += len(text)
@@ -316,15 +257,15 @@ class Runs:
         # Lab shows the newest under this name wherever it was shown before.
         self._update(display, content)
         if run and self._takes(run, kind) and kind != UPDATE:
-            output = _output(kind, content, content.get("execution_count"))
-            self._add(run, _Shown(output, display))
+            output = output_of(kind, content, content.get("execution_count"))
+            self._add(run, Shown(output, display))
         self._fit()
 
     def _error(self, run: _Recorded | None, message: Message) -> None:
         if run and self._takes(run, "error"):
             content = message.read()
             told = {name: content[name] for name in ("ename", "evalue", "traceback")}
-            self._add(run, _Shown({"output_type": "error", **told}))
+            self._add(run, Shown({"output_type": "error", **told}))
             self._fit()
 
     def _clear_output(self, run: _Recorded | None, message: Message) -> None:
@@ -346,13 +287,13 @@ class Runs:
     def _update(self, display: str | None, content: Mapping[str, Any]) -> None:
         for run in self._runs.values() if display else ():
             for one in run.outputs:
-                if isinstance(one, _Shown) and one.display == display:
+                if isinstance(one, Shown) and one.display == display:
                     before = one.size
                     one.update(content)
                     self._size += one.size - before
                     self.changes += 1
 
-    def _add(self, run: _Recorded, output: _Stream | _Shown) -> None:
+    def _add(self, run: _Recorded, output: Stream | Shown) -> None:
         run.outputs.append(output)
         self._size += output.size
         self.changes += 1
@@ -363,7 +304,7 @@ class Runs:
             run = next((one for one in full if one.ended is not None), full[0])
             oldest = run.outputs[0]
             before = oldest.size
-            if isinstance(oldest, _Stream) and oldest.length > excess:
+            if isinstance(oldest, Stream) and oldest.length > excess:
                 oldest.cut(excess)
                 cut = freed = before - oldest.size
             else:
@@ -394,17 +335,6 @@ def _kind(header: bytes) -> str | None:
         return str(kind) if kind == REQUEST or kind in _NOTES else None
     except MALFORMED:
         return None
-
-
-def _output(kind: str, content: Mapping[str, Any], count: Any) -> dict[str, Any]:
-    data, metadata = dict(content["data"]), dict(content.get("metadata") or {})
-    output = {"output_type": kind, "data": data, "metadata": metadata}
-    return {**output, "execution_count": count} if kind == "execute_result" else output
-
-
-def _json(output: Mapping[str, Any]) -> str:
-    # Raises ValueError for NaN, which a browser's JSON has not.
-    return json.dumps(output, allow_nan=False)
 
 
 def read_runs(path: Path) -> list[Run]:
