@@ -322,6 +322,35 @@ async def test_what_a_cell_prints_while_nobody_listens_is_there_afterwards(job: 
     assert run["began"] <= run["ended"]
 
 
+LIVE = """
+from ipywidgets import Output
+from IPython.display import clear_output, display
+out = Output()
+display(out)
+print("before")
+for step in range(3):
+    with out:
+        clear_output(wait=True)
+        print("step", step)
+print("after")
+"""
+
+
+async def test_what_goes_to_a_widget_is_not_taken_for_the_cells(job: Job):
+    await job.ask("a", LIVE)
+    run = await job.until_done("a")
+    view, printed = run["outputs"]
+    assert "application/vnd.jupyter.widget-view+json" in view["data"]
+    assert printed["text"] == "before\nafter\n"
+
+
+async def test_help_is_an_output_as_lab_shows_it(job: Job):
+    await job.ask("a", "len?")
+    run = await job.until_done("a")
+    [page] = run["outputs"]
+    assert page["output_type"] == "display_data" and "number of items" in page["data"]["text/plain"]
+
+
 async def test_of_two_runs_of_a_cell_the_second_is_told_and_the_kernels_end_ends_it(job: Job):
     await job.ask("a", "print('first')")
     await job.until_done("a")

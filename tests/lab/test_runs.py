@@ -105,6 +105,47 @@ def test_outputs_are_those_of_a_notebook(kernel: Kernel):
     nbformat.validate(nbformat.v4.new_notebook(cells=[cell]))
 
 
+def test_while_a_widget_takes_what_is_printed_nothing_of_it_is_the_cells(kernel: Kernel):
+    asked = kernel.ask()
+
+    def takes(msg_id: str, comm: str = "c") -> None:
+        data = {"method": "update", "state": {"msg_id": msg_id}}
+        kernel.say(asked, "comm_msg", comm_id=comm, data=data)
+
+    mine = asked["header"]["msg_id"]
+    kernel.say(asked, "comm_open", comm_id="c", data={"state": {"msg_id": "", "outputs": []}})
+    kernel.print(asked, "before\n")
+    takes(mine)
+    kernel.say(asked, "clear_output", wait=False)
+    kernel.print(asked, "within\n")
+    kernel.say(asked, "display_data", **PLOT)
+    kernel.say(asked, "stream", keep=False, name="stdout", text="left out")
+    takes("")
+    kernel.print(asked, "after\n")
+    assert kernel.texts() == ["before\nafter\n"]
+    assert kernel.cell()["dropped"] == 0
+    takes(mine)
+    takes("somebody-elses", "d")
+    kernel.say(asked, "comm_msg", comm_id="c", data={"method": "custom", "content": {}})
+    kernel.print(asked, "within\n")
+    kernel.say(asked, "comm_close", comm_id="c", data={})
+    kernel.print(asked, "and again\n")
+    takes(mine)
+    kernel.runs.kernel_begins()
+    kernel.print(asked, "by another one\n")
+    assert kernel.texts() == ["before\nafter\nand again\nby another one\n"]
+
+
+def test_help_is_shown_below_the_cell(kernel: Kernel):
+    asked = kernel.ask()
+    page = {"source": "page", "data": {"text/plain": "Signature: len(obj)"}, "start": 0}
+    other = {"source": "set_next_input", "text": "len"}
+    kernel.say(asked, "execute_reply", status="ok", execution_count=1, payload=[other, page, page])
+    assert kernel.cell()["outputs"] == [
+        {"output_type": "display_data", "data": page["data"], "metadata": {}}
+    ]
+
+
 def test_text_of_one_name_that_comes_in_pieces_is_one_output(kernel: Kernel):
     asked = kernel.ask()
     for text, name in (

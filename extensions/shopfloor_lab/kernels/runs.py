@@ -23,6 +23,7 @@ LARGEST_FILE = 6 * LIMIT  # bytes; what JSON makes of a control character has si
 MOST, LOOSE = 1000, 5  # runs, and those of them without a cell
 FILE = "outputs.json"
 UPDATE = "update_display_data"
+COMMS = ("comm_open", "comm_msg", "comm_close")  # of widgets
 OUTPUTS = ("stream", "display_data", UPDATE, "execute_result", "error")
 REQUEST = "execute_request"
 DELIMITER = b"<IDS|MSG>"
@@ -82,6 +83,34 @@ class Message(NamedTuple):
         return json.loads(self.content if isinstance(self.content, bytes) else self.content.bytes)
 
 
+class Captures:
+    """Which executions' outputs go to a widget, and not below their cell: those of ``with Output():``, say.
+
+    Such a widget names the execution in its ``msg_id``, and none when it is done (ipywidgets' Output model).
+    """
+
+    def __init__(self) -> None:
+        self._by_comm: dict[str, str] = {}
+
+    def __contains__(self, msg_id: str) -> bool:
+        return msg_id in self._by_comm.values()
+
+    def note(self, message: Message) -> None:
+        """Take in what a widget says. Most say nothing of it, at length, and are not read."""
+        if message.kind == "comm_close":
+            self._by_comm.pop(message.read()["comm_id"], None)
+            return
+        said = message.content
+        if not isinstance(said, bytes) or b'"msg_id"' not in said:
+            return
+        content = message.read()
+        named = content["data"]["state"]["msg_id"]
+        if named:
+            self._by_comm[str(content["comm_id"])] = str(named)
+        else:
+            self._by_comm.pop(str(content["comm_id"]), None)
+
+
 @dataclass
 class _Recorded:
     msg_id: str
@@ -123,6 +152,7 @@ class Runs:
         self._limit, self._size = limit, 0
         self._runs: dict[str, _Recorded] = {}
         self._running: dict[str, _Recorded] = {}
+        self._captures = Captures()
         self._state = "starting"
         self.signs = self.changes = 0
 
@@ -138,7 +168,7 @@ class Runs:
         return "busy" if self._running and self._state == "idle" else self._state
 
     def kernel_begins(self) -> None:
-        self._state = "starting"
+        self._captures, self._state = Captures(), "starting"
 
     def kernel_ended(self, at: float) -> None:
         """Whatever ran has ended with the kernel."""
@@ -225,9 +255,16 @@ class Runs:
             self._count(run, message)
 
     def _reply(self, run: _Recorded | None, message: Message) -> None:
-        if run:
-            run.replied = True
-            self._count(run, message)
+        if not run:
+            return
+        run.replied = True
+        self._count(run, message)
+        content = message.read()
+        pages = [one for one in content.get("payload") or () if one["source"] == "page"]
+        if pages and content["status"] == "ok" and self._takes(run, "display_data"):
+            # Help that is asked for with "?", which Lab shows below the cell.
+            self._add(run, Shown(output_of("display_data", pages[0], None)))
+            self._fit()
 
     def _count(self, run: _Recorded, message: Message) -> None:
         count = message.read().get("execution_count")
@@ -269,7 +306,7 @@ class Runs:
             self._fit()
 
     def _clear_output(self, run: _Recorded | None, message: Message) -> None:
-        if not run:
+        if not run or run.msg_id in self._captures:
             return
         if message.read().get("wait"):
             run.clears = True
@@ -277,12 +314,15 @@ class Runs:
             self._clear(run)
 
     def _takes(self, run: _Recorded, kind: str) -> bool:
-        """Whether the run's outputs are kept: not if its cell was run again."""
-        if run.msg_id not in self._runs:
+        """Whether the run's outputs are kept: not if its cell was run again, or while a widget takes them."""
+        if run.msg_id not in self._runs or run.msg_id in self._captures:
             return False
         if run.clears and kind != UPDATE:
             self._clear(run)
         return True
+
+    def _comm(self, run: _Recorded | None, message: Message) -> None:
+        self._captures.note(message)
 
     def _update(self, display: str | None, content: Mapping[str, Any]) -> None:
         for run in self._runs.values() if display else ():
@@ -325,6 +365,7 @@ _NOTES = {
     "execute_result": Runs._display,
     "error": Runs._error,
     "clear_output": Runs._clear_output,
+    **dict.fromkeys(COMMS, Runs._comm),
 }
 
 
