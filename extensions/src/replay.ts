@@ -7,6 +7,9 @@ import type { Run } from './kernelContract.ts';
 import { showBytes } from './quantity.ts';
 import type { Words } from './words.ts';
 
+/** Bytes of a kernel's outputs that are kept where it runs, the latest ones. */
+const KEPT = 10 * 1024 ** 2;
+
 /** What a cell shows now. */
 export interface CellNow {
   outputs: IOutput[];
@@ -22,7 +25,10 @@ export interface Step {
   follow: boolean;
 }
 
-/** The step for the last run of a cell; null: it is left as it is. `outputs` are the run's, as Lab shows them. */
+/**
+ * The step for the last run of a cell; null: it is left as it is. `outputs` are those that are kept of the run, as Lab
+ * shows them, without a word on what was left out.
+ */
 export function stepFor(
   run: Run,
   outputs: IOutput[],
@@ -37,7 +43,16 @@ export function stepFor(
     isRunning === cell.isRunning &&
     (isRunning || run.execution_count === cell.executionCount) &&
     areSame(outputs, cell.outputs);
-  return { set: !isSame, follow: isRunning };
+  return { set: !isSame && !isHeard(run, outputs, cell), follow: isRunning };
+}
+
+/** Whether the cell shows what was left out of the run, too: a page that was there has it in full. */
+function isHeard(run: Run, outputs: IOutput[], cell: CellNow): boolean {
+  const goesOn = run.state === 'running' || cell.isRunning;
+  const isOfThisRun =
+    run.execution_count === cell.executionCount ||
+    (goesOn && outputs.length > 0);
+  return run.dropped > 0 && isOfThisRun && isEndOf(outputs, cell.outputs);
 }
 
 /** What a run printed, after a word on what was left out of it. */
@@ -48,8 +63,9 @@ export function outputsOf(run: Run, trans: Words): IOutput[] {
           output_type: 'stream',
           name: 'stderr',
           text: trans.__(
-            '[%1 were left out here, for it printed more than is kept while nobody listens.]\n',
-            showBytes(run.dropped)
+            '[%1 were left out here: of all that a kernel prints, the last %2 are kept for pages that come back.]\n',
+            showBytes(run.dropped),
+            showBytes(KEPT)
           )
         },
         ...run.outputs
@@ -70,6 +86,28 @@ export function errorOutput(name: string, sentence: string): IOutput {
     evalue: sentence,
     traceback: [sentence]
   };
+}
+
+/** Whether `shown` ends with these; of the first one, the beginning may be missing. */
+function isEndOf(outputs: IOutput[], shown: IOutput[]): boolean {
+  const last = shown.slice(shown.length - outputs.length);
+  return (
+    outputs.length <= shown.length &&
+    outputs.every((output, at) =>
+      at === 0
+        ? endsWith(last[at], output)
+        : JSONExt.deepEqual(output, last[at])
+    )
+  );
+}
+
+/** Whether one output is another, or a text that ends as that one does. */
+function endsWith(whole: IOutput, part: IOutput): boolean {
+  const [all, end] = [whole.text, part.text];
+  return typeof all === 'string' && typeof end === 'string'
+    ? all.endsWith(end) &&
+        JSONExt.deepEqual({ ...whole, text: end }, { ...part })
+    : JSONExt.deepEqual(whole, part);
 }
 
 function areSame(left: IOutput[], right: IOutput[]): boolean {

@@ -254,8 +254,8 @@ export class Replay implements IDisposable {
       if (!cell || this._settled.has(run.msg_id)) {
         continue;
       }
-      const outputs = asShown(outputsOf(run, this._trans));
-      const shown = cell.model.outputs.toJSON();
+      const outputs = asShown(run.outputs);
+      const shown = withoutTyped(cell.model.outputs.toJSON());
       const step = stepFor(run, outputs, {
         outputs: shown,
         executionCount: cell.model.executionCount,
@@ -278,12 +278,18 @@ export class Replay implements IDisposable {
         continue;
       }
       if (step.set) {
-        put(cell, run, outputs);
+        // It was run by whoever sees it: this is no output of a stranger's notebook.
+        cell.model.trusted = true;
+        cell.model.outputs.fromJSON(
+          run.dropped > 0 ? asShown(outputsOf(run, this._trans)) : outputs
+        );
       }
+      cell.model.executionCount = step.follow ? null : run.execution_count;
       if (step.follow) {
         cell.model.executionState = 'running';
         this._followed.set(run.msg_id, cell);
       } else {
+        cell.model.executionState = 'idle';
         this._settled.add(run.msg_id);
         this._running.delete(cell);
       }
@@ -340,10 +346,8 @@ function asShown(outputs: IOutput[]): IOutput[] {
   return shown;
 }
 
-function put({ model }: CodeCell, run: Run, outputs: IOutput[]): void {
-  // It was run by whoever sees it: this is no output of a stranger's notebook.
-  model.trusted = true;
-  model.outputs.fromJSON(outputs);
-  model.executionCount = run.state === 'running' ? null : run.execution_count;
-  model.executionState = run.state === 'running' ? 'running' : 'idle';
+/** Without what a person typed, which Lab shows and no kernel prints. */
+function withoutTyped(outputs: IOutput[]): IOutput[] {
+  const printed = outputs.filter(({ name }) => name !== 'stdin');
+  return printed.length < outputs.length ? asShown(printed) : outputs;
 }

@@ -102,6 +102,51 @@ test('what was left out is told first, once', () => {
   assert.deepEqual(rest, printed('all'));
 });
 
+const plot = (png: string) => ({
+  output_type: 'display_data',
+  data: { 'image/png': png },
+  metadata: {}
+});
+
+test('what was left out of a run stays where a page has heard it', () => {
+  const shown = { outputs: [plot('a'), plot('b')], executionCount: 4 };
+  const nothing = makeRun({ outputs: [], dropped: 3e5 });
+  const half = makeRun({ outputs: [plot('b')], dropped: 2e5 });
+  const stay = { set: false, follow: false };
+  assert.deepEqual(step(nothing, shown), stay);
+  assert.deepEqual(step(half, shown), stay);
+  assert.deepEqual(
+    step(half, { outputs: [plot('b')], executionCount: 4 }),
+    stay
+  );
+  for (const before of [
+    { ...shown, executionCount: 3 },
+    { ...shown, outputs: [plot('b'), plot('c')] },
+    { ...shown, outputs: [] }
+  ]) {
+    assert.equal(step(half, before)?.set, true);
+  }
+  assert.equal(step(nothing, { ...shown, executionCount: 3 })?.set, true);
+});
+
+test('a text of which the beginning was left out is known by its end', () => {
+  const cut = makeRun({ outputs: printed('9\n10\n'), dropped: 20 });
+  const all = printed('1\n2\n9\n10\n');
+  assert.equal(step(cut, { outputs: all, executionCount: 4 })?.set, false);
+  const other = [{ ...all[0], name: 'stderr' }];
+  assert.equal(step(cut, { outputs: other, executionCount: 4 })?.set, true);
+  const goesOn = { ...cut, state: 'running', execution_count: null } as Run;
+  const asked = { id: 'm1', missed: true };
+  for (const isRunning of [true, false]) {
+    assert.deepEqual(step(goesOn, { outputs: all, asked, isRunning }), {
+      set: false,
+      follow: true
+    });
+  }
+  const missed = { outputs: all, asked, isRunning: true };
+  assert.deepEqual(step(cut, missed), { set: false, follow: false });
+});
+
 test('what is kept of one that broke off is taken where it is more than what was heard', () => {
   assert.ok(isMore(printed('all'), printed('al')));
   assert.ok(!isMore(printed('al'), printed('all')));
