@@ -177,14 +177,17 @@ def cannot_be_written(path: Path, home: Path) -> str:
 
 
 def tidy(home: Path, keep: int = KEPT) -> None:
-    """Remove the oldest directories of ended jobs beyond ``keep``; one without all its exit records stays."""
-    ended = [
-        path
-        for path in jobs_root(home).glob("shopfloor-*")
-        if TAG.fullmatch(path.name) and _has_ended(path)
-    ]
-    ended.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in ended[keep:]:
+    """Remove the oldest directories of ended jobs beyond ``keep``; one without all its exit records stays.
+
+    What cannot be looked at or removed stays, and is no failure: others tidy the same home at the same time.
+    """
+    ended = []
+    with contextlib.suppress(OSError):
+        for path in jobs_root(home).glob("shopfloor-*"):
+            with contextlib.suppress(OSError):
+                if TAG.fullmatch(path.name) and _has_ended(path):
+                    ended.append((path.stat().st_mtime, path))
+    for _, path in sorted(ended, reverse=True)[keep:]:
         shutil.rmtree(path, ignore_errors=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,26 @@ def test_only_the_oldest_ended_jobs_are_tidied_away(tmp_path: Path):
     left = set(directory.jobs_root(tmp_path).iterdir())
     assert left == {new, newest, waiting, running, one_copy_runs, one_copy_waits}
     assert old not in left and never_started not in left
+
+
+def test_whoever_tidies_the_same_home_at_the_same_time_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    paths = [directory.directory_of(tmp_path, new_tag("test")) for _ in range(4)]
+    for path in paths:
+        path.mkdir(parents=True)
+        (path / "exit-0.json").write_text("{}")
+    has_ended = directory._has_ended
+
+    def look(path: Path) -> bool:
+        ended = has_ended(path)
+        if path == paths[0]:
+            shutil.rmtree(path)  # by another one's hand
+        return ended
+
+    monkeypatch.setattr(directory, "_has_ended", look)
+    directory.tidy(tmp_path, keep=1)
+    assert len(list(directory.jobs_root(tmp_path).iterdir())) == 1
 
 
 @pytest.mark.timeout(20)
