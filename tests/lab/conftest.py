@@ -34,14 +34,21 @@ class JobsHandler(RequestHandler):
             return
         self.finish(json.dumps(self.application.settings["answer"]))
 
+    def compute_etag(self) -> str | None:
+        return self.application.settings["etag"] or super().compute_etag()
+
 
 @pytest.fixture
 async def jobs_hub() -> AsyncIterator[Application]:
-    """``settings`` has its ``answer`` and ``status``, which a test may change, and its ``url``."""
+    """``settings`` has its ``answer`` and ``status``, which a test may change, and its ``url``.
+
+    The answer's ETag is made from all of it, unless there is an ``etag``.
+    """
     health = {"looked": 1.0, "trouble": "", "since": None}
     application = Application(
         [("/hub/api/shopfloor/jobs", JobsHandler)],
         status=200,
+        etag="",
         answer={"jobs": [], "health": health},
     )
     sockets = bind_sockets(0, "127.0.0.1")
