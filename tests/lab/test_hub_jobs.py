@@ -177,6 +177,11 @@ async def test_trouble_is_over_when_the_hub_answers_again_though_it_has_not_look
     assert view.health == known
 
 
+async def test_what_only_a_later_hub_says_of_a_job_is_left_out(hub: Application):
+    tell(hub, jobs=[{**JOB.to_json(), "later": 1}], later=1)
+    assert await asking(hub).look() == [JOB]
+
+
 async def test_an_answer_of_another_version_is_no_answer_however_often_it_is_given(
     hub: Application,
 ):
