@@ -36,29 +36,37 @@ class Offers:
         """Raises NoOffer where neither the hub nor the cache has one."""
         async with self._asking:
             if self._known is None or time.monotonic() - self._known[0] > FRESH:
-                self._known = (time.monotonic(), Offer.from_json(await self._ask_or_recall()))
+                self._known = (time.monotonic(), await self._ask_or_recall())
             return self._known[1]
 
-    async def _ask_or_recall(self) -> Mapping[str, Any]:
+    async def _ask_or_recall(self) -> Offer:
         try:
-            data = await self._ask()
+            data, offer = await self._ask()
         except NoHub as error:
-            data = await asyncio.to_thread(read_json, self.cache)
-            if data is None:
+            known = await asyncio.to_thread(read_json, self.cache)
+            if known is None or (recalled := _read(known)) is None:
                 raise NoOffer(f"The hub does not say what you may ask for: {error}") from error
-            return data
+            return recalled
         try:
             await asyncio.to_thread(self._store, data)
         except OSError as error:
             log.warning("What may be asked for was not kept for when the hub is away: %s", error)
-        return data
+        return offer
 
-    async def _ask(self) -> dict[str, Any]:
+    async def _ask(self) -> tuple[Mapping[str, Any], Offer]:
         data, _ = await self.hub.get("offer")
-        if data is None or data.get("version") != 1:
+        if data is None or data.get("version") != 1 or (offer := _read(data)) is None:
             raise NoHub("its answer is of another version")
-        return data
+        return data, offer
 
     def _store(self, data: Mapping[str, Any]) -> None:
         self.cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_json(self.cache, data)
+
+
+def _read(data: Mapping[str, Any]) -> Offer | None:
+    """None where it lacks what this version needs."""
+    try:
+        return Offer.from_json(data)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import Any
 
+from .records import of_known
 from .request import Request
 
 TAG = re.compile(r"shopfloor-[a-z]{1,16}-[0-9a-f]{16}")
@@ -165,4 +166,4 @@ class Seen:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Seen:
         """Read what :meth:`to_json` wrote. Raises KeyError, TypeError or ValueError."""
-        return cls(**{**data, "state": State(data["state"])})
+        return of_known(cls, {**data, "state": State(data["state"])})

@@ -10,6 +10,7 @@ from typing import Any
 from .caps import Cap
 from .fields import Refused, nearest
 from .idle import Rule
+from .records import of_known
 from .request import FIELDS, Request, parse_fields
 
 LIMITED = tuple(name for name, row in FIELDS.items() if row.type != "choice")
@@ -45,6 +46,12 @@ class Preset:
             "request": dict(self.request),
             "disabled": self.disabled or None,
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Preset:
+        request = {**data["request"]}
+        known = {name: request[name] for name in FIELDS if name in request}
+        return cls(data["name"], data["label"], known, data["disabled"] or "")
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,10 @@ class ClusterTerms:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ClusterTerms:
         return cls(
-            data["workers"], data["at_once"], Rule(**data["idle"]), data.get("beside_lab", False)
+            data["workers"],
+            data["at_once"],
+            of_known(Rule, data["idle"]),
+            data.get("beside_lab", False),
         )
 
 
@@ -109,8 +119,8 @@ class KernelTerms:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> KernelTerms:
-        rules = {name: Rule(**rule) for name, rule in data["presets"].items()}
-        return cls(Rule(**data["idle"]), rules)
+        rules = {name: of_known(Rule, rule) for name, rule in data["presets"].items()}
+        return cls(of_known(Rule, data["idle"]), rules)
 
 
 @dataclass(frozen=True)
@@ -270,24 +280,21 @@ class Offer:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Offer:
-        """Read an offer as :meth:`to_json` wrote it; raises KeyError or TypeError if it is none."""
+        """Read an offer as :meth:`to_json` of any version wrote it; raises KeyError or TypeError if it is none."""
         return cls(
             person=data["person"],
             site=data["site"],
             scheduler=data["scheduler_config"],
-            partitions=tuple(Partition(**row) for row in data["partitions"]),
-            presets=tuple(
-                Preset(row["name"], row["label"], row["request"], row["disabled"] or "")
-                for row in data["presets"]
-            ),
+            partitions=tuple(of_known(Partition, row) for row in data["partitions"]),
+            presets=tuple(Preset.from_json(row) for row in data["presets"]),
             limits=data["site_limits"],
             choices={
-                name: tuple(Choice(**choice) for choice in choices)
+                name: tuple(of_known(Choice, choice) for choice in choices)
                 for name, choices in data["choices"].items()
                 if name not in ("partition", "gpu_type")
             },
             # A hub of an earlier version says nothing of these.
-            caps=tuple(Cap(**cap) for cap in data.get("caps", ())),
+            caps=tuple(of_known(Cap, cap) for cap in data.get("caps", ())),
             clusters=ClusterTerms.from_json(data["clusters"])
             if "clusters" in data
             else ClusterTerms(),

@@ -25,7 +25,7 @@ class Unreachable(SchedulerError):
 
 
 class NothingNew(Exception):
-    """What a look said last still stands, for whoever was asked has not looked since."""
+    """What a look said last still stands: whoever was asked answers, and has not looked since or seen no change."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from .job import Seen
@@ -63,18 +63,19 @@ class View:
     """What the scheduler said last, and how long ago.
 
     However many ask at once, one look answers them all. *Unknown is not dead*: a job counts as gone only when
-    it was seen to end, or two looks in a row answered cleanly and did not show it.
+    it was seen to end, or when ``sure`` looks in a row answered cleanly and did not show it. Only looks that began
+    since it was asked for count.
     """
 
-    def __init__(self, scheduler: Source, pace: Pace | None = None):
-        self.scheduler = scheduler
+    def __init__(self, scheduler: Source, pace: Pace | None = None, sure: int = 2):
+        self.scheduler, self._sure = scheduler, sure
         self.pace = pace or Pace()
         self.version = 0  # rises with every look that showed anything new
         self._copies: dict[tuple[str, str, int], Seen] = {}
         self._jobs: dict[tuple[str, str], Seen] = {}
         self._expected: dict[tuple[str, str], list[float]] = {}
         self._absent: dict[tuple[str, str], int] = {}
-        self._asked: set[tuple[str, str]] = set()
+        self._asked: dict[tuple[str, str], float] = {}  # since when
         self._looked_at = float("-inf")
         self._health = Health(None)
         self._looking: asyncio.Task[None] | None = None
@@ -106,7 +107,7 @@ class View:
         A living job is preferred over ended ones of the same tag. Raises :class:`Unreachable` when the
         scheduler does not answer.
         """
-        self._asked.add((owner, tag))
+        self._asked.setdefault((owner, tag), time.monotonic())
         await self._fresh(max_age)
         return self._jobs.get((owner, tag))
 
@@ -127,7 +128,7 @@ class View:
         seen = self._jobs.get((owner, tag))
         if seen is not None:
             return not seen.alive
-        return self._absent.get((owner, tag), 0) >= 2
+        return self._absent.get((owner, tag), 0) >= self._sure
 
     def jobs(self, owner: str | None = None) -> list[Seen]:
         """What the last clean look showed: the jobs of one owner, or everybody's, each copy of an array."""
@@ -140,7 +141,7 @@ class View:
 
     def forget(self, owner: str, tag: str) -> None:
         """No longer keep count of a job that nobody will ask about again."""
-        self._asked.discard((owner, tag))
+        self._asked.pop((owner, tag), None)
         self._absent.pop((owner, tag), None)
 
     # Being told
@@ -212,6 +213,9 @@ class View:
             raise
         except NothingNew:
             self._looked_at = began
+            if self.trouble:
+                self._health = replace(self._health, trouble="", since=None)
+                self._tick()
             return
         self._health = Health(clock, time.monotonic() - began)
         copies, found = _copies(jobs), _by_tag(jobs)
@@ -219,8 +223,11 @@ class View:
             self.version += 1
         self._copies, self._jobs = copies, found
         self._looked_at = began
-        for key in self._asked:
-            self._absent[key] = 0 if key in found else self._absent.get(key, 0) + 1
+        for key, since in self._asked.items():
+            if key in found:
+                self._absent[key] = 0
+            elif since <= began:
+                self._absent[key] = self._absent.get(key, 0) + 1
         self._expected = {
             key: _changed(self._expected.get(key, []), job.expected)
             for key, job in found.items()

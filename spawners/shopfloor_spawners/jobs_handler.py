@@ -19,12 +19,16 @@ STOP_SECONDS = 2.0  # that an answer waits for the end of what is stopped
 
 
 def etag_of(alongside: Alongside, owner: str) -> str:
-    """That of the owner's jobs, what is noted of them, and the view's trouble: it changes with those, not each look."""
+    """That of the owner's jobs, what is noted of them, and the view's trouble: it changes with those, not each look.
+
+    No job because nobody has looked yet is another answer than none that was seen.
+    """
     view, notes = alongside.view, alongside.notes.of(owner)
     news = [
         [job.to_json() for job in view.jobs(owner)],
         {tag: note.to_json() for tag, note in sorted(notes.items())},
         view.trouble,
+        view.health.looked is None,
     ]
     return f'"{hashlib.sha256(json.dumps(news).encode()).hexdigest()}"'
 
@@ -32,7 +36,8 @@ def etag_of(alongside: Alongside, owner: str) -> str:
 class JobsHandler(APIHandler):
     """``GET /hub/api/shopfloor/jobs`` → ``{"jobs": [Seen…], "health": {"looked", "trouble", "since"}}``.
 
-    A request with ``If-None-Match`` is answered 304 until jobs or trouble changed, however often the view looked.
+    A request with ``If-None-Match`` is answered 304 until jobs, notes or trouble changed, however often the view
+    looked; ``looked`` says whether jobs may have changed.
     """
 
     _etag: str | None = None

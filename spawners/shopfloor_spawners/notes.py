@@ -27,14 +27,23 @@ class Note:
         if not isinstance(data, dict) or set(data) - {"title", "idle_ends"}:
             raise ValueError("a note: an object with title and idle_ends")
         title, ends = data.get("title", ""), data.get("idle_ends")
-        if not isinstance(title, str) or len(title) > LONGEST:
-            raise ValueError(f"title: a text of at most {LONGEST} letters")
+        if not isinstance(title, str) or len(title) > LONGEST or not _is_shown(title):
+            raise ValueError(f"title: a text of at most {LONGEST} letters that UTF-8 has")
         if ends is not None and (type(ends) not in (int, float) or not 0 <= ends < 1e11):
             raise ValueError("idle_ends: epoch seconds, or null")
         return cls(title, ends)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def _is_shown(text: str) -> bool:
+    """Whether a page can hold it: JSON can name halves of letters, which cannot be encoded."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Notes:

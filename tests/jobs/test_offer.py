@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shopfloor_jobs.caps import Cap
 from shopfloor_jobs.fields import Refused
 from shopfloor_jobs.idle import Rule
-from shopfloor_jobs.offer import Choice, KernelTerms, Offer, Partition, Preset, hardware
+from shopfloor_jobs.offer import (
+    Choice,
+    ClusterTerms,
+    KernelTerms,
+    Offer,
+    Partition,
+    Preset,
+    hardware,
+)
 from shopfloor_jobs.request import FIELDS, Request
 
 from tests.jobs.test_fields import assert_fit_to_show
@@ -156,6 +166,67 @@ def test_an_offer_of_an_earlier_hub_says_nothing_of_kernels_and_ends_none():
     earlier = OFFER.to_json()
     del earlier["kernels"]
     assert Offer.from_json(earlier).idle_of({"preset": "gpu"}) == Rule()
+
+
+CAPPED = replace(
+    OFFER, caps=(Cap("gpus", 4, "Project climate"),), clusters=ClusterTerms(idle=Rule(3600, 600))
+)
+OBJECTS = [
+    (),
+    ("partitions", 1),
+    ("presets", 1),
+    ("presets", 2, "request"),
+    ("choices", "qos", 0),
+    ("caps", 0),
+    ("clusters",),
+    ("clusters", "idle"),
+    ("kernels",),
+    ("kernels", "idle"),
+    ("kernels", "presets", "gpu"),
+]
+
+
+def inside(data: Any, *way: int | str) -> Any:
+    for step in way:
+        data = data[step]
+    return data
+
+
+@pytest.mark.parametrize("way", OBJECTS)
+def test_what_only_a_later_hub_says_is_left_out(way: tuple[int | str, ...]):
+    data = json.loads(json.dumps(CAPPED.to_json()))
+    inside(data, *way)["later"] = 1
+    there = Offer.from_json(data)
+    assert there == Offer.from_json(CAPPED.to_json())
+    assert there.check({"preset": "gpu"}) == CAPPED.check({"preset": "gpu"})
+    assert there.to_json() == CAPPED.to_json()
+
+
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [
+        ((), "person"),
+        (("partitions", 1), "name"),
+        (("presets", 1), "request"),
+        (("choices", "qos", 0), "value"),
+        (("caps", 0), "most"),
+        (("clusters",), "workers"),
+        (("kernels",), "idle"),
+    ],
+)
+def test_an_offer_that_lacks_what_every_hub_says_is_none(way: tuple[int | str, ...], name: str):
+    data = json.loads(json.dumps(CAPPED.to_json()))
+    del inside(data, *way)[name]
+    with pytest.raises((KeyError, TypeError)):
+        Offer.from_json(data)
+
+
+@pytest.mark.parametrize("way", [way for way in OBJECTS if way])
+def test_an_offer_with_something_else_where_an_object_stands_is_none(way: tuple[int | str, ...]):
+    data = json.loads(json.dumps(CAPPED.to_json()))
+    inside(data, *way[:-1])[way[-1]] = "an object"
+    with pytest.raises((KeyError, TypeError)):
+        Offer.from_json(data)
 
 
 def test_a_request_is_told_in_one_line():

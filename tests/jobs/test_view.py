@@ -62,6 +62,26 @@ async def test_unknown_is_not_dead_and_one_clean_look_without_the_job_is_not_eno
     assert [await view.is_gone("alice", TAG, 0) for _ in range(4)] == [False, False, False, True]
 
 
+async def test_a_look_that_began_before_a_job_was_asked_for_says_nothing_of_its_end():
+    scheduler = ScriptedScheduler([])
+    scheduler.go_on.clear()
+    view = View(scheduler)
+    earlier = asyncio.create_task(view.job("bob", TAG, max_age=0))
+    await scheduler.began.wait()
+    mine = asyncio.create_task(view.is_gone("alice", TAG, 0))
+    await asyncio.sleep(0)
+    scheduler.go_on.set()
+    await earlier
+    assert not await mine, "two looks ended, and one of them counts"
+    assert scheduler.looks == 2
+    assert await view.is_gone("alice", TAG, 0)
+
+
+async def test_a_source_that_lags_behind_is_asked_more_often_until_it_is_certain():
+    view = View(ScriptedScheduler([]), sure=3)
+    assert [await view.is_gone("alice", TAG, 0) for _ in range(3)] == [False, False, True]
+
+
 async def test_an_ended_job_is_gone_and_a_living_one_of_the_same_tag_counts_first():
     ended = Seen("16", TAG, "alice", State.ENDED, cause="failed")
     assert await View(ScriptedScheduler([ended])).is_gone("alice", TAG)
@@ -115,7 +135,7 @@ async def test_whoever_hurries_wakes_a_calm_view():
 async def test_a_running_view_goes_on_after_trouble_and_tells_it():
     scheduler = ScriptedScheduler(Unreachable("silent"), Unreachable("silent"), [RUNNING])
     async with running(View(scheduler, QUICK)) as view:
-        view._asked.add(("alice", TAG))
+        view.await_news()
         await view.change(5)
         first = view.health
         assert (first.trouble, first.looked) == ("silent", None)
@@ -140,6 +160,19 @@ async def test_an_expected_start_that_moved_is_told_with_what_it_was():
 async def test_the_same_look_told_twice_is_not_two_looks():
     view = View(ScriptedScheduler([], NothingNew(), NothingNew(), []))
     assert [await view.is_gone("alice", TAG, 0) for _ in range(4)] == [False, False, False, True]
+
+
+async def test_who_has_nothing_new_to_say_answers_all_the_same():
+    view = View(ScriptedScheduler([RUNNING], Unreachable("silent"), NothingNew()))
+    await view.job("alice", TAG, 0)
+    known = view.health
+    assert not await view.is_gone("alice", TAG, 0)
+    assert view.trouble == "silent"
+    told = asyncio.create_task(view.change(5))
+    await asyncio.sleep(0)
+    assert await view.job("alice", TAG, 0) == RUNNING
+    assert view.health == known
+    assert await told
 
 
 def test_a_scheduler_that_answers_slowly_is_asked_less():

@@ -1,4 +1,4 @@
-"""What the tests of Lab share: a person with clusters of their own, and a hub that has nothing but its list of jobs."""
+"""What the tests of Lab share: a person with clusters of their own, and a hub with jobs and offer alone."""
 
 from __future__ import annotations
 
@@ -34,14 +34,27 @@ class JobsHandler(RequestHandler):
             return
         self.finish(json.dumps(self.application.settings["answer"]))
 
+    def compute_etag(self) -> str | None:
+        return self.application.settings["etag"] or super().compute_etag()
+
+
+class OfferHandler(RequestHandler):
+    def get(self) -> None:
+        self.finish(json.dumps(self.application.settings["offer"]))
+
 
 @pytest.fixture
 async def jobs_hub() -> AsyncIterator[Application]:
-    """``settings`` has its ``answer`` and ``status``, which a test may change, and its ``url``."""
+    """``settings`` has its ``answer`` and ``status``, which a test may change, and its ``url``.
+
+    The answer's ETag is made from all of it, unless there is an ``etag``. ``offer`` is what may be asked for.
+    """
     health = {"looked": 1.0, "trouble": "", "since": None}
     application = Application(
-        [("/hub/api/shopfloor/jobs", JobsHandler)],
+        [("/hub/api/shopfloor/jobs", JobsHandler), ("/hub/api/shopfloor/offer", OfferHandler)],
         status=200,
+        etag="",
+        offer={},
         answer={"jobs": [], "health": health},
     )
     sockets = bind_sockets(0, "127.0.0.1")

@@ -33,7 +33,7 @@ class AccessHub(Hub):
 
     async def get(self, path: str, etag: str = "") -> tuple[dict[str, Any] | None, str]:
         jobs = [one.to_json() for one in await self.scheduler.look()]
-        return {"health": {"trouble": ""}, "jobs": jobs}, ""
+        return {"health": {"looked": time.time(), "trouble": ""}, "jobs": jobs}, ""
 
     async def post(self, path: str, body: Mapping[str, Any], within: float) -> dict[str, Any]:
         if path != "access":

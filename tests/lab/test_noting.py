@@ -76,7 +76,11 @@ def test_what_is_told_is_of_living_jobs_and_has_the_notebooks_name_only():
         row(tag="ended", state="ended"),
         row(tag="waits", path=None, state="pending"),
         row(tag="long", path="x" * 300),
+        row(tag="odd", path="work/caf\udce9.ipynb"),
     ]
     found = notes_of(rows)
-    assert list(found) == [TAG, "waits", "long"]
+    assert list(found) == [TAG, "waits", "long", "odd"]
+    assert found["odd"]["title"] == "caf?.ipynb", (
+        "the hub takes no halves of letters, nor the rest then"
+    )
     assert found["waits"]["title"] == "" and len(found["long"]["title"]) == LONGEST

@@ -10,6 +10,7 @@ from shopfloor_jobs.job import Seen, State, family_of, new_tag
 from shopfloor_jobs.scheduler import Unreachable
 from shopfloor_jobs.view import Pace, View
 from shopfloor_spawners.alongside import Alongside, beside
+from shopfloor_spawners.jobs_handler import etag_of
 
 SERVER, KERNEL, CLUSTER, OTHER = (
     new_tag(kind) for kind in ("server", "kernel", "cluster", "cluster")
@@ -150,6 +151,16 @@ async def test_a_page_has_a_view_that_rests_look(held):
     scheduler.jobs.append(seen(11, new_tag("kernel")))
     await alongside.look()
     assert len(alongside.kernels("alice")) == 2
+
+
+async def test_no_job_that_was_seen_is_another_answer_than_that_nobody_has_looked_yet():
+    view = View(Held([]))
+    alongside = Alongside(view)
+    before = etag_of(alongside, "alice")
+    await view.job("alice", KERNEL, 0)
+    first = etag_of(alongside, "alice")
+    await view.job("alice", KERNEL, 0)
+    assert etag_of(alongside, "alice") == first != before
 
 
 async def test_no_page_waits_for_a_scheduler_that_is_silent(held, monkeypatch):

@@ -44,6 +44,7 @@ def test_nobody_has_anothers_and_nobody_has_too_many():
         ({"colour": "red"}, "an object with title"),
         ({"title": "x" * (LONGEST + 1)}, f"at most {LONGEST} letters"),
         ({"title": 5}, "title"),
+        ({"title": "caf\ud800.ipynb"}, f"title: .* {LONGEST} letters .* UTF-8"),
         ({"idle_ends": "soon"}, "idle_ends"),
         ({"idle_ends": True}, "idle_ends"),
         ({"idle_ends": 1e300}, "idle_ends"),

@@ -12,12 +12,13 @@ import contextlib
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from shopfloor_jobs import directory
 from shopfloor_jobs.fields import Refused
+from shopfloor_jobs.records import of_known
 
 KIND = "cluster"
 MOST_WORKERS = 1000  # of one cluster, whatever a site allows; Slurm's arrays usually hold as many
@@ -54,8 +55,7 @@ class _Stored:
             return None
         try:
             # What a record of an earlier version lacks has a default.
-            known = {one.name for one in fields(cls)} & set(data)  # type: ignore[arg-type]
-            return cls(**{name: data[name] for name in known})
+            return of_known(cls, data)
         except TypeError:
             return None
 

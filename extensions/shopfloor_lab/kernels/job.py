@@ -8,9 +8,9 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from shopfloor_jobs import directory
 from shopfloor_jobs.fields import Refused
@@ -30,6 +30,10 @@ LOOKED = 5.0  # seconds for which one look at the jobs serves
 RECORD_WITHIN = 10.0  # seconds in which a job's runner notes its end, when the scheduler knows it
 CANCELLED, ENDED = "You cancelled it.", "It ended."
 STOPPED = "was stopped"  # the runner's word, who cannot know by whom
+# Slurm's codes for a job whose runner ended by itself: why that did, stands in its record alone.
+BY_ITSELF = ("COMPLETED", "FAILED")
+
+T = TypeVar("T")
 
 log = logging.getLogger("shopfloor.kernels")
 
@@ -109,7 +113,7 @@ class KernelJob:
         pause, longest = ARRIVES
         began = asked_at = time.monotonic()
         while True:
-            arrival = await asyncio.to_thread(_look_for, self.path)
+            arrival = await asyncio.to_thread(_inside, self.path, Arrival.read)
             if arrival is not None:
                 return arrival
             now = time.monotonic()
@@ -132,9 +136,9 @@ class KernelJob:
                 return False
             # Its runner knows best, and may still be about to write it down.
             self._over_since = self._over_since or time.monotonic()
-            ran = self.seen is not None and self.seen.started is not None
-            waited = time.monotonic() - self._over_since
-            if ran and not (self.seen and self.seen.cause) and waited < RECORD_WITHIN:
+            seen, waited = self.seen, time.monotonic() - self._over_since
+            ran = seen is not None and seen.started is not None
+            if ran and (not seen.cause or seen.detail in BY_ITSELF) and waited < RECORD_WITHIN:
                 return False
             record = await asyncio.to_thread(self._record)
         elif record.get("cause") == STOPPED:
@@ -144,7 +148,7 @@ class KernelJob:
 
     def _record(self) -> dict[str, Any] | None:
         with contextlib.suppress(OSError):  # the home is away for a moment: not known now
-            return directory.exit_record(self.path)
+            return _inside(self.path, directory.exit_record)
         return None
 
     async def refresh(self, max_age: float) -> None:
@@ -201,8 +205,9 @@ def read_again(lab: Lab, ways: tuple[Scheduler, View], path: Path) -> KernelJob 
     return KernelJob(lab, job, order, ways, kept)
 
 
-def _look_for(path: Path) -> Arrival | None:
+def _inside(path: Path, read: Callable[[Path], T | None]) -> T | None:
+    """What is read in a directory; None where that is not there. Raises OSError."""
     # On NFS a file that was not there is not seen for half a minute, unless its directory is opened.
     with contextlib.suppress(FileNotFoundError), os.scandir(path):
-        return Arrival.read(path)
+        return read(path)
     return None

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from shopfloor_jobs import directory
+from shopfloor_jobs.records import of_known
 
 from .lab import Holder
-from .order import of_known
 
 KEPT = "kernel.json"
 

@@ -12,10 +12,11 @@ import itertools
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import zmq
+from shopfloor_jobs.records import of_known
 
 from shopfloor_lab.errors import NoAnswer
 
@@ -157,8 +158,7 @@ class Link:
     def _note(self, answer: dict[str, Any]) -> None:
         self._heard, self._asked = time.monotonic(), None
         # The agent may be of another version: it lives on while Lab is brought up to date.
-        told = answer["kernel"]
-        self.kernel = Told(**{one.name: told[one.name] for one in fields(Told) if one.name in told})
+        self.kernel = of_known(Told, answer["kernel"])
         self.job = answer.get("job") or self.job
         if answer.get("id") in self._awaited:
             self._awaited[answer["id"]] = answer

@@ -51,9 +51,14 @@ def notes_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """By tag, of the living ones: the notebook's name, and when it ends for want of work or None."""
     return {
         row["tag"]: {
-            "title": PurePosixPath(row["path"] or "").name[:LONGEST],
+            "title": _title(row["path"] or ""),
             "idle_ends": row["idle"]["ends"] if row["idle"] else None,
         }
         for row in rows
         if row["tag"] and row["state"] != "ended"
     }
+
+
+def _title(path: str) -> str:
+    # A file's name need not be UTF-8, and what of it cannot be sent would cost every other note.
+    return PurePosixPath(path).name[:LONGEST].encode(errors="replace").decode()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from shopfloor_jobs import directory
+from shopfloor_jobs.records import of_known
 
 KIND = "kernel"
 ORDER = (
@@ -20,14 +21,6 @@ ARRIVAL = "agent.json"
 WANTED_WITHIN = 60.0
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 PORTS = tuple(f"{channel}_port" for channel in CHANNELS)
-
-
-T = TypeVar("T")
-
-
-def of_known(kind: type[T], data: Mapping[str, Any]) -> T:
-    """A record from JSON, without the fields that only another version of it has. Raises TypeError."""
-    return kind(**{one.name: data[one.name] for one in fields(kind) if one.name in data})  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
