@@ -4,7 +4,7 @@ import { Notification } from '@jupyterlab/apputils';
 
 import type { JobKernels } from './jobKernels.ts';
 import type { JobKernel } from './kernelContract.ts';
-import { type News, newsOf } from './kernelNews.ts';
+import { KernelNews, type News } from './kernelNews.ts';
 import {
   causeSentence,
   diedSentence,
@@ -111,13 +111,14 @@ export function tellOfEnds(parts: EndsParts): void {
     }
   };
 
+  const kernelNews = new KernelNews();
   let before: readonly JobKernel[] | null = null;
   jobs.changed.connect(() => {
     const { list } = jobs;
     if (!list || list === before) {
       return;
     }
-    const news = newsOf(before, list);
+    const news = kernelNews.of(list, jobs.now);
     before = list;
     for (const [id, one] of shown) {
       const kernel = jobs.find(id);

@@ -14,6 +14,7 @@ import {
   problemsAt
 } from './form.ts';
 import { Card, SelectInput } from './inputs.tsx';
+import { visibleOf } from './kernelAgain.ts';
 import type { Chosen } from './kernelContract.ts';
 import { Latest } from './latest.ts';
 import { type FormRest, OfferForm } from './offerForm.tsx';
@@ -37,6 +38,8 @@ export interface KernelBeginning {
   /** A kernelspec's name. */
   name?: string;
   chosen?: Chosen | null;
+  /** What the notebook says that it ran on, for where nothing is chosen. */
+  remembered?: Chosen | null;
   /** Why what was chosen before cannot be had now, and the field that this is about. */
   refused?: { message: string; field: string | null };
   /** What is lost by another kernel, or null. */
@@ -51,8 +54,9 @@ export class KernelForm extends OfferForm<Picked> {
     api: Api,
     parts: FormParts,
     trans: Words,
-    { name, chosen, refused, loss }: KernelBeginning
+    { name, chosen, remembered, refused, loss }: KernelBeginning
   ) {
+    const before = remembered ? visibleOf(parts.offer, remembered) : undefined;
     super(
       api,
       parts,
@@ -60,7 +64,7 @@ export class KernelForm extends OfferForm<Picked> {
       pickedFrom(
         withOwnPresets(parts),
         kernelFor(parts.kernels, undefined, name),
-        chosen
+        chosen === undefined ? before : chosen
       )
     );
     this._loss = loss ?? null;

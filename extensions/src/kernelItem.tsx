@@ -7,14 +7,10 @@ import React from 'react';
 
 import type { FormParts } from './contract.ts';
 import type { JobKernels } from './jobKernels.ts';
+import { againButton } from './kernelAgain.ts';
 import type { Chosen, JobKernel } from './kernelContract.ts';
 import { chosenBefore } from './kernelOrders.ts';
-import {
-  askAgainLabel,
-  isIdleWarned,
-  spokenLine,
-  toolbarLine
-} from './kernelWords.ts';
+import { isIdleWarned, spokenLine, toolbarLine } from './kernelWords.ts';
 import { showClock } from './quantity.ts';
 import { Dot } from './rowParts.tsx';
 import type { Words } from './words.ts';
@@ -89,6 +85,15 @@ function Here(props: KernelItemParts): React.ReactElement {
   const chosen = chosenBefore(panel);
   const context = panel.sessionContext;
   const name = context.session?.kernel?.name ?? context.kernelPreference.name;
+  const button =
+    chosen &&
+    name &&
+    againButton(
+      chosen,
+      form(),
+      { start: one => again(panel, name, one), ask: () => change(panel) },
+      trans
+    );
   return (
     <div className="shopfloor-Kernel-line" data-testid="shopfloor-kernel">
       <button
@@ -102,16 +107,17 @@ function Here(props: KernelItemParts): React.ReactElement {
       >
         {trans.__('Here')}
       </button>
-      {chosen && name && (
+      {button && (
         <>
           <Between />
           <button
             type="button"
             className="shopfloor-LinkButton"
-            title={trans.__('Ask once more for what this notebook ran on')}
-            onClick={() => again(panel, name, chosen)}
+            title={button.title}
+            aria-haspopup={button.opensDialog ? 'dialog' : undefined}
+            onClick={button.order}
           >
-            {askAgainLabel(chosen, form(), trans)}
+            {button.label}
           </button>
         </>
       )}

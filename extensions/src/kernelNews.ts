@@ -12,27 +12,48 @@ export interface News {
   kernel: JobKernel;
 }
 
-/** What to tell; of what had ended before the first list nothing. */
-export function newsOf(
-  before: readonly JobKernel[] | null,
-  after: readonly JobKernel[]
-): News[] {
-  const known = new Map(before?.map(one => [one.id, one]));
-  return after.flatMap(kernel => {
-    const what = newsOfOne(known.get(kernel.id), kernel, before === null);
-    return what ? [{ what, kernel }] : [];
-  });
+/** Of each list what was not told before; of what had ended before the first one nothing. */
+export class KernelNews {
+  private _before: Map<string, JobKernel> | null = null;
+  /** Since when each is known, and the last death that is: a Lab that looks for its node again says of none. */
+  private _known = new Map<string, { since: number; death?: number }>();
+
+  /** `now` in epoch seconds of the server's clock. */
+  of(list: readonly JobKernel[], now: number): News[] {
+    const before = this._before;
+    this._before = new Map(list.map(one => [one.id, one]));
+    return list.flatMap(kernel => {
+      const hasDied = this._hasDied(kernel, now);
+      const old = before?.get(kernel.id);
+      const what = newsOfOne(old, kernel, before === null, hasDied);
+      return what ? [{ what, kernel }] : [];
+    });
+  }
+
+  private _hasDied({ id, death }: JobKernel, now: number): boolean {
+    const known = this._known.get(id);
+    if (!known) {
+      this._known.set(id, { since: now, death: death?.at });
+      return false;
+    }
+    if (!death || death.at === known.death) {
+      return false;
+    }
+    known.death = death.at;
+    return death.at > known.since;
+  }
 }
 
 function newsOfOne(
   old: JobKernel | undefined,
   kernel: JobKernel,
-  isFirst: boolean
+  isFirst: boolean,
+  hasDied: boolean
 ): News['what'] | null {
   if (kernel.state === 'ended') {
     return isFirst || old?.state === 'ended' ? null : 'ended';
   }
-  if (!isFirst && kernel.death && old?.death?.at !== kernel.death.at) {
+  if (hasDied) {
     return 'died';
   }
   if (kernel.ending !== null) {

@@ -71,12 +71,11 @@ export async function runElsewhere(
   const { api, jobs, trans } = parts;
   const { sessionContext } = panel;
   const kernel = sessionContext.session?.kernel;
-  const before = chosenBefore(panel);
   const started = await askForKernel(api, trans, {
     title: trans.__('Run “%1” on a compute node', sessionContext.name),
     beginning: {
       name: kernel?.name ?? sessionContext.kernelPreference.name,
-      ...(before ? { chosen: before } : {}),
+      remembered: chosenBefore(panel),
       loss: kernel
         ? trans.__('The kernel that it has now ends, with its variables.')
         : null,

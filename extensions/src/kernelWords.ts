@@ -1,8 +1,7 @@
 /** What Lab says about kernels that are jobs: in a notebook's toolbar, in the panel, and when one ends. */
 
-import type { FormParts } from './contract.ts';
 import { hours } from './figureWords.ts';
-import type { GpuTime, Chosen, JobKernel } from './kernelContract.ts';
+import type { GpuTime, JobKernel } from './kernelContract.ts';
 import { PathExt } from '@jupyterlab/coreutils';
 import { stateLine, timeLeft, type Words } from './words.ts';
 
@@ -211,21 +210,6 @@ export function gpuTimeLines(time: GpuTime, trans: Words): string[] {
           )
         )
       ];
-}
-
-/** What the button says that asks for what was chosen before: `Run on One GPU`. */
-export function askAgainLabel(
-  chosen: Chosen,
-  parts: FormParts | null,
-  trans: Words
-): string {
-  const preset =
-    Object.keys(chosen).length === 1
-      ? parts?.offer.presets.find(one => one.name === chosen.preset)
-      : undefined;
-  return preset
-    ? trans.__('Run on %1', preset.label)
-    : trans.__('Run on a compute node');
 }
 
 /** What to read out to who does not see the panel: kernels whose state is another one. */

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 import websocket
+from shopfloor_lab.kernels.early import EARLY_BYTES
 
 from tests.jobs.waiting import wait_until
 
 from .cluster_parts import Person
 from .job_kernels import IPYTHON, kernelspec, leave_offer
 from .lab_server import LabServer
-from .pages import execute, opened, printed
+from .pages import V1, execute, opened, printed
 
 # An agent that begins when the file is there: as if its job had waited so long.
 WAITS_FOR = """
@@ -54,8 +55,20 @@ class Queue:
         assert time.monotonic() - began < 5 and kernel["execution_state"] == "starting"
         return str(kernel["id"])
 
-    def open(self, kernel: str) -> websocket.WebSocket:
-        return opened(self.server, kernel)
+    def open(self, kernel: str, session: str = "", protocol: str = "") -> websocket.WebSocket:
+        return opened(self.server, kernel, session, protocol)
+
+    def outputs(self, kernel: str, *cells: str) -> list[str]:
+        """What these cells printed last, when the kernel has run them all."""
+
+        def done() -> list[str] | None:
+            answer = self.server.ask("GET", f"job-kernels/{kernel}/runs")
+            runs = {run["cell"]: run for run in answer.json().get("runs", ()) if answer.ok}
+            if any(cell not in runs or runs[cell]["state"] != "done" for cell in cells):
+                return None
+            return ["".join(one["text"] for one in runs[cell]["outputs"]) for cell in cells]
+
+        return list(wait_until(done, 40, f"{', '.join(cells)} are done"))
 
 
 @pytest.fixture
@@ -88,6 +101,64 @@ def test_a_page_that_leaves_takes_nothing_along(queue: Queue):
     page.close()
 
 
+@pytest.mark.parametrize("protocol", ["", V1])
+def test_cells_of_a_page_that_was_closed_are_run_when_the_job_begins(queue: Queue, protocol: str):
+    kernel = queue.begin()
+    page = queue.open(kernel, protocol=protocol)
+    execute(page, "n = 1; print(n)", cellId="first")
+    execute(page, "n += 1; print(n)", cellId="second")
+    page.close()
+    queue.move()
+    assert queue.outputs(kernel, "first", "second") == ["1\n", "2\n"]
+
+
+def test_cells_are_run_once_and_in_their_order_whichever_page_is_left(queue: Queue):
+    kernel = queue.begin()
+    alone = queue.open(kernel, "one", V1)
+    execute(alone, "n = [1]", cellId="first")
+    alone.close()
+    beside, again = queue.open(kernel), queue.open(kernel, "one", V1)
+    asked = execute(beside, "n.append(2)", cellId="second")
+    execute(beside, "n.append(2)", asked, cellId="second")
+    beside.close()
+    last = queue.open(kernel)
+    execute(last, "n.append(2)", asked, cellId="second")
+    third = execute(last, "n.append(3); print(n)", cellId="third")
+    again.close()
+    queue.move()
+    assert printed(last, third) == "[1, 2, 3]\n"
+    last.close()
+    assert queue.outputs(kernel, "third") == ["[1, 2, 3]\n"]
+
+
+def test_a_page_that_reconnects_hears_how_its_cells_ended(queue: Queue):
+    kernel = queue.begin()
+    page = queue.open(kernel, "one")
+    asked = execute(page, "6 * 7")
+    page.close()
+    page = queue.open(kernel, "one")
+    queue.move()
+    assert answered(page, asked)["status"] == "ok"
+    page.close()
+
+
+def test_a_page_that_queues_too_much_is_told_so_at_the_cell(queue: Queue):
+    kernel = queue.begin()
+    page = queue.open(kernel)
+    kept = execute(page, "print(1)", cellId="kept")
+    _, lost = (execute(page, "#" * (EARLY_BYTES // 2)) for _ in range(2))
+    heard = [json.loads(page.recv()) for _ in range(4)][1:]
+    assert [one["parent_header"]["msg_id"] for one in heard] == [lost] * 3
+    assert [one["msg_type"] for one in heard] == ["error", "execute_reply", "status"]
+    assert (
+        heard[0]["content"]["evalue"]
+        == "It was not queued: more waits for this kernel than is kept for it."
+    )
+    queue.move()
+    assert printed(page, kept) == "1\n"
+    page.close()
+
+
 def test_a_waiting_kernel_that_is_cancelled_tells_its_page_and_leaves_no_job(queue: Queue):
     kernel = queue.begin()
     page = queue.open(kernel)
@@ -102,6 +173,14 @@ def test_a_kernel_that_cannot_start_tells_its_page_why(queue: Queue):
     queue.move()
     page = queue.open(queue.begin("gone"))
     assert ends(page) == "/no/such/program: No such file or directory"
+
+
+def answered(page: websocket.WebSocket, asked: str) -> dict[str, Any]:
+    """What the kernel itself replied to who asked."""
+    while True:
+        message = json.loads(page.recv())
+        if message["parent_header"].get("msg_id") == asked and message["channel"] == "shell":
+            return dict(message["content"])
 
 
 def ends(page: websocket.WebSocket) -> str:

@@ -23,6 +23,9 @@ from .order import CHANNELS, Order
 BEATS, OURS = "beats", "ours"
 RECONNECT = 20  # milliseconds until a kernel that is not there yet is tried again
 LAST_WORDS = 1000  # milliseconds for what was said before the end
+BEAT_EVERY = 10_000  # milliseconds between signs of life
+BEAT_WITHIN = 45_000  # milliseconds for an answer; what a cut of half a minute holds up, TCP itself brings later
+SILENT_FOR = 60_000  # milliseconds without a sign of life after which the other side connects anew
 SUBSCRIBE = b"\x01"  # to everything
 SEEN = ("shell", "iopub")  # what the recorder is shown
 AGENT = b"shopfloor-agent"  # one for shell and stdin: what a kernel asks goes to who asked it
@@ -33,6 +36,19 @@ INSIDE = {
     "hb": zmq.DEALER,
     "iopub": zmq.XSUB,
 }
+
+
+def signs_of_life() -> dict[int, int]:
+    """Options of sockets, to be set before they are connected, on both sides.
+
+    Who only listens would never know that the other gave the connection up while packets were lost. That the other asks
+    for signs of life is not enough: libzmq counts the silence from those, and no more when a message came after.
+    """
+    return {
+        zmq.HEARTBEAT_IVL: BEAT_EVERY,
+        zmq.HEARTBEAT_TIMEOUT: BEAT_WITHIN,
+        zmq.HEARTBEAT_TTL: SILENT_FOR,
+    }
 
 
 class OnlyWith:
@@ -109,6 +125,11 @@ class Doors:
     def _listen(self, kind: int, domain: str) -> tuple[zmq.Socket[bytes], int]:
         socket = self._context.socket(kind)
         socket.linger = LAST_WORDS
+        for option, value in signs_of_life().items():
+            socket.set(option, value)
+        if kind == zmq.ROUTER:
+            # A page comes back by its session's name, though its connection of before may not have left yet.
+            socket.router_handover = True
         socket.ipv6 = ":" in self._host
         socket.curve_server = True
         socket.curve_secretkey = self._order.secretkey.encode()

@@ -1,21 +1,26 @@
 """A page's websocket to a kernel that may still wait: open at once, and what is sent meanwhile is sent on when it runs.
 
-Jupyter's own is not open until the kernel is, which a browser gives up after minutes; a queue may take hours.
+Jupyter's own is not open until the kernel is, which a browser gives up after minutes; a queue may take hours. early.py
+keeps what waits, also when the page has left.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections import deque
 from typing import Any
 
+from jupyter_client.jsonutil import json_default
+from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 
-MOST_EARLY = 1000  # messages that wait for the kernel: cells that are queued, and what the page asks by itself
-EARLY_BYTES = 10 * 1024**2
+from .early import CELL, Early, Left, Message
+
+V1 = "v1.kernel.websocket.jupyter.org"
 WHY = 123  # bytes that a websocket's reason for closing may have
 FAILED = 4500  # a code for closing of our own: the kernel could not be had
+TOO_MUCH = "It was not queued: more waits for this kernel than is kept for it."
 
 log = logging.getLogger("shopfloor.kernels")
 
@@ -23,10 +28,12 @@ log = logging.getLogger("shopfloor.kernels")
 class PatientConnection(ZMQChannelsWebsocketConnection):
     """Of one page with one kernel; as Jupyter's own, once the kernel runs."""
 
+    _all_waiting: list[PatientConnection] = []  # as they came
+
     def __init__(self, **settings: Any):
         super().__init__(**settings)
         self._waits = self._is_connecting = False
-        self._early: deque[str | bytes] = deque()
+        self._early = Early()
         self._waiting: asyncio.Task[None] | None = None
 
     async def prepare(self) -> None:
@@ -41,6 +48,8 @@ class PatientConnection(ZMQChannelsWebsocketConnection):
         if not self._waits:
             return super().connect()
         self._send_status_message("starting")
+        self._early = Left.taken(self.kernel_id)
+        self._all_waiting.append(self)
         self._waiting = asyncio.ensure_future(self._connect_when_ready())
         done: asyncio.Future[None] = asyncio.Future()
         done.set_result(None)
@@ -50,22 +59,56 @@ class PatientConnection(ZMQChannelsWebsocketConnection):
         if self._waiting is None:
             super().handle_incoming_message(incoming_msg)
             return
-        size = sum(map(len, self._early)) + len(incoming_msg)
-        if len(self._early) < MOST_EARLY and size <= EARLY_BYTES:
-            self._early.append(incoming_msg)
-        else:
+        message = Message.read(incoming_msg, self.subprotocol == V1, self.session)
+        allowed = self.multi_kernel_manager.allowed_message_types
+        if allowed and message.kind not in allowed:
+            log.warning("Messages of type %r are not allowed", message.kind)
+        elif not self._early.add(message):
             log.warning("Kernel %s waits, and more was sent than is kept for it", self.kernel_id)
+            if message.kind == CELL:
+                self._refuse(message)
 
     def disconnect(self) -> None:
-        waiting, self._waiting = self._waiting, None
-        if waiting:
-            waiting.cancel()
+        if self._waiting:
+            self._waiting.cancel()
+            self._wait_no_more()
+            self._leave(self._early.take_cells())
         if self._is_connecting:
             super().disconnect()
             return
         if self._open_sessions.get(self.session_key) is self.websocket_handler:
             self._open_sessions.pop(self.session_key)
         self._close_future.set_result(None)
+
+    def _wait_no_more(self) -> None:
+        self._waiting = None
+        self._all_waiting.remove(self)
+
+    def _leave(self, cells: Early) -> None:
+        """Have them run all the same: by another page that waits, where there is one, so that they keep their order."""
+        if cells:
+            for one in self._all_waiting:
+                if one.kernel_manager is self.kernel_manager:
+                    one._early.take_over(cells)
+                    return
+            Left(self.kernel_manager, cells)
+
+    def _refuse(self, cell: Message) -> None:
+        """Answer as a kernel does at which a cell fails."""
+        error = {"ename": "NotQueued", "evalue": TOO_MUCH, "traceback": [TOO_MUCH]}
+        self._answer(cell, "iopub", "error", error)
+        self._answer(
+            cell, "shell", "execute_reply", {**error, "status": "error", "execution_count": None}
+        )
+        self._answer(cell, "iopub", "status", {"execution_state": "idle"})
+
+    def _answer(self, asked: Message, channel: str, kind: str, content: dict[str, Any]) -> None:
+        message = self.session.msg(kind, content, parent={"header": asked.header})
+        if self.subprotocol == V1:
+            said = serialize_msg_to_ws_v1(message, channel, self.session.pack)
+            self.write_message(said, binary=True)
+        else:
+            self.write_message(json.dumps({**message, "channel": channel}, default=json_default))
 
     async def _register_session(self) -> None:
         # Twice, where it waited; the base class would take the first time for a page that came before.
@@ -82,11 +125,12 @@ class PatientConnection(ZMQChannelsWebsocketConnection):
             if connected:
                 await connected
         except Exception as error:  # noqa: BLE001 - whatever the start failed with, the person is told
-            self._waiting = None
+            self._wait_no_more()
             self._send_status_message("dead")
             reason = str(error).encode()[:WHY].decode(errors="ignore")
             self.websocket_handler.close(FAILED, reason)
             return
-        self._waiting = None
-        while self._early:
-            super().handle_incoming_message(self._early.popleft())
+        self._wait_no_more()
+        for message in self._early.take():
+            if message.channel in self.channels:
+                self.session.send_raw(self.channels[message.channel], message.frames)

@@ -11,6 +11,7 @@ from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
 from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
 from traitlets import default
 
+from .channels import signs_of_life
 from .job import KernelJob
 from .provisioner import JobProvisioner
 from .restarter import JobRestarter
@@ -61,6 +62,17 @@ class JobKernel(ServerKernelManager):
     def job(self) -> KernelJob | None:
         """None for one that is no job, and until it is asked for."""
         return self.provisioner.job if isinstance(self.provisioner, JobProvisioner) else self.taken
+
+    def _create_connected_socket(self, channel: str, identity: bytes | None = None) -> Any:
+        if not self.is_a_job:
+            return super()._create_connected_socket(channel, identity)
+        # As what the context makes by default, for it is connected as soon as it is made.
+        before = dict(self.context.sockopts)
+        self.context.sockopts.update(signs_of_life())
+        try:
+            return super()._create_connected_socket(channel, identity)
+        finally:
+            self.context.sockopts = before
 
     async def _async_pre_start_kernel(self, **given: Any) -> tuple[list[str], dict[str, Any]]:
         if self.provisioner is None and self.taken is not None:

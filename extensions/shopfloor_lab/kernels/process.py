@@ -119,5 +119,12 @@ class Kernel:
         if code == -signal.SIGKILL and kernel_memory_kills() > self._memory_kills:
             return f"ran out of memory: asked {FIELDS['memory'].show(self._memory)}"
         if code < 0:
-            return f"was killed by signal {-code} ({signal.Signals(-code).name})"
+            return f"was killed by signal {-code}{_named(-code)}"
         return f"ended with exit code {code}"
+
+
+def _named(number: int) -> str:
+    try:
+        return f" ({signal.Signals(number).name})"
+    except ValueError:  # most of the real-time signals have no name
+        return ""

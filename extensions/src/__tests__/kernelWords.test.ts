@@ -4,7 +4,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import {
-  askAgainLabel,
   causeSentence,
   diedSentence,
   endedSentence,
@@ -18,7 +17,7 @@ import {
 } from '../kernelWords.ts';
 import { kernelOutlookLines } from '../outlook.ts';
 import type { JobKernel } from '../kernelContract.ts';
-import { english, makeKernel, makeOffer } from './support.ts';
+import { english, makeKernel } from './support.ts';
 
 const clock = (time: number) => `<${time}>`;
 const line = (changes: Partial<JobKernel>, now = 1000) =>
@@ -108,24 +107,6 @@ test('what it held of GPUs is told with what it used of that', () => {
   );
   assert.equal(held({ held: 0, used: 0 }), null);
   assert.equal(held(null), null);
-});
-
-test('what was asked for before is called by its preset where it is no more than that', () => {
-  const parts = { offer: makeOffer(), kernels: [], presets: [] };
-  assert.equal(
-    askAgainLabel({ preset: 'gpu' }, parts, english),
-    'Run on One GPU'
-  );
-  for (const [chosen, given] of [
-    [{ preset: 'gpu', time: 7200 }, parts],
-    [{ preset: 'gone' }, parts],
-    [{ preset: 'gpu' }, null]
-  ] as const) {
-    assert.equal(
-      askAgainLabel(chosen, given, english),
-      'Run on a compute node'
-    );
-  }
 });
 
 test('who does not see the panel hears of states only, and of none that were there before', () => {
