@@ -216,7 +216,7 @@ class Runner:
         if 9 in (killed, (code or 0) - 128) and kernel_memory_kills() > self.kernel_kills:
             return f"ran out of memory: asked {size(self.asked['memory'])}"
         if killed:
-            return f"killed by signal {killed} ({signal.Signals(killed).name})"
+            return by_signal(killed)
         return f"failed with exit code {code}" if code else "ended by itself"
 
     def write(self, kind, record):
@@ -352,6 +352,13 @@ def last_lines(path):
             return "\n".join(file.read().decode(errors="replace").splitlines()[-TAIL_LINES:])
     except OSError:
         return ""
+
+
+def by_signal(number):
+    try:
+        return f"killed by signal {number} ({signal.Signals(number).name})"
+    except ValueError:  # most of the real-time signals have no name
+        return f"killed by signal {number}"
 
 
 def size(number):

@@ -119,12 +119,14 @@ def test_its_exit_status_is_the_commands(start: Start):
     assert one.status == 3
 
 
-def test_a_command_that_is_killed_says_by_which_signal(start: Start):
-    one = start("sh", "-c", "kill -9 $$")
+@pytest.mark.parametrize(
+    ("number", "cause"), [(9, "killed by signal 9 (SIGKILL)"), (40, "killed by signal 40")]
+)
+def test_a_command_that_is_killed_says_by_which_signal(start: Start, number: int, cause: str):
+    one = start("sh", "-c", f"kill -{number} $$")
     record = one.end()
-    assert (record["code"], record["signal"]) == (None, 9)
-    assert record["cause"] == "killed by signal 9 (SIGKILL)"
-    assert one.status == 128 + 9
+    assert (record["code"], record["signal"], record["cause"]) == (None, number, cause)
+    assert one.status == 128 + number
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -132,8 +133,11 @@ def test_the_log_of_one_that_failed_is_told_without_what_is_secret(lab: LabServe
 
 def sockets(server: LabServer) -> int:
     """How many the server has open."""
-    opened = Path(f"/proc/{server.process.pid}/fd").iterdir()
-    return sum(str(one.readlink()).startswith("socket:") for one in opened)
+    opened = 0
+    for one in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            opened += str(one.readlink()).startswith("socket:")
+    return opened
 
 
 def ended_by_the_person(lab: LabServer, person: Person, one: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from shopfloor_jobs.directory import write_json
 from shopfloor_jobs.request import FIELDS
-from shopfloor_jobs.runner import kernel_memory_kills
+from shopfloor_jobs.runner import by_signal, kernel_memory_kills
 
 from .order import Launch
 
@@ -119,12 +119,5 @@ class Kernel:
         if code == -signal.SIGKILL and kernel_memory_kills() > self._memory_kills:
             return f"ran out of memory: asked {FIELDS['memory'].show(self._memory)}"
         if code < 0:
-            return f"was killed by signal {-code}{_named(-code)}"
+            return f"was {by_signal(-code)}"
         return f"ended with exit code {code}"
-
-
-def _named(number: int) -> str:
-    try:
-        return f" ({signal.Signals(number).name})"
-    except ValueError:  # most of the real-time signals have no name
-        return ""
