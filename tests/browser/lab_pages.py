@@ -59,7 +59,8 @@ class Lab:
 
     def open_file(self, name: str) -> Notebook:
         """One beside the files that the browser on the left shows."""
-        self.page.locator('.jp-SideBar [data-id="filebrowser"]').click()
+        if not self.page.locator("#filebrowser").is_visible():
+            self.page.locator('.jp-SideBar [data-id="filebrowser"]').click()
         self.page.locator(f'.jp-DirListing-item:has-text("{name}")').dblclick()
         return self.shown_notebook(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -70,6 +71,37 @@ def test_a_notebook_runs_on_a_node_and_comes_back(local_hub: Case):
         page.screenshot(path=RESULTS / "kernel-again.png")
         notebook.save()
         stop_kernel(lab)
+
+
+def test_what_a_notebook_of_somebody_else_asks_for_is_seen_before_it_is_asked(local_hub: Case):
+    request = {"cpus": 2, "memory": 700 * 1024**2, "environment": "hidden"}
+    metadata = {
+        "kernelspec": {"name": "python3", "display_name": "Python 3"},
+        "shopfloor": {"kernel": {"request": request}},
+    }
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "cells": [], "metadata": metadata}
+    with visit(local_hub, "kernel-foreign", "bob") as lab:
+        page = lab.page
+        (local_hub.home("bob") / "foreign.ipynb").write_text(json.dumps(notebook))
+        asked: list[str] = []
+        page.on(
+            "request",
+            lambda one: (
+                asked.append(one.url)
+                if one.method == "POST" and one.url.endswith("/job-kernels")
+                else None
+            ),
+        )
+        lab.open_file("foreign.ipynb")
+        page.get_by_test_id("shopfloor-kernel").get_by_role(
+            "button", name="Run on a compute node…"
+        ).click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_label("Memory")).to_have_value("700 MB")
+        page.screenshot(path=RESULTS / "kernel-foreign.png")
+        dialog.get_by_role("button", name="Cancel").click()
+        expect(dialog).to_have_count(0)
+        assert asked == []
 
 
 def open_on_a_node(lab: Lab) -> Notebook:
