@@ -58,6 +58,8 @@ export class Replay implements IDisposable {
   private _lost = new Map<string, number>();
   /** Cells that this page had run and that came to no end yet, the first one first. */
   private _running = new Set<CodeCell>();
+  /** Those that the record has the whole of. */
+  private _complete = new Set<CodeCell>();
   /** What a kernel computed that died. */
   private _lostWithKernel: CodeCell[] = [];
   private _isDue = true;
@@ -114,7 +116,9 @@ export class Replay implements IDisposable {
     // The word of the end may come before this page hears that it was cut off.
     this._miss([...cells]);
     const isTaken = await this._look(true);
-    const living = [...cells].filter(cell => !cell.isDisposed);
+    const living = [...cells].filter(
+      cell => !cell.isDisposed && !this._complete.has(cell)
+    );
     living[0]?.model.outputs.add(errorOutput(ENDED, sentence));
     for (const { model } of living) {
       model.executionState = 'idle';
@@ -258,6 +262,7 @@ export class Replay implements IDisposable {
     const cells = new Map(
       codeCellsOf(this._panel).map(one => [one.model.id, one])
     );
+    this._complete.clear();
     const steps: {
       run: Run;
       cell: CodeCell;
@@ -277,6 +282,9 @@ export class Replay implements IDisposable {
         isRunning: cell.model.executionState === 'running',
         asked: this._asked(cell)
       });
+      if (step && run.state === 'done' && !run.broken) {
+        this._complete.add(cell);
+      }
       if (step && !(isLast && step.set && !isMore(outputs, shown))) {
         steps.push({ run, cell, outputs, step });
       }

@@ -96,7 +96,8 @@ def test_what_was_printed_meanwhile_is_there(local_hub: Case):
 
         asks_after_a_cut(page, notebook, cut)
         notebook.save()
-        stop_kernel(lab)
+        ends_before_the_cut_is_known(page, notebook, cut)
+        notebook.save()
 
 
 def asks_after_a_cut(page: Page, notebook: Notebook, cut: Cut) -> None:
@@ -122,6 +123,25 @@ def asks_after_a_cut(page: Page, notebook: Notebook, cut: Cut) -> None:
     notebook.wait_printed("It was Grace")
     expect(notebook.busy).to_have_count(0)
     expect(asks).to_have_count(0)
+
+
+def ends_before_the_cut_is_known(page: Page, notebook: Notebook, cut: Cut) -> None:
+    """As for a laptop that wakes: the word of the end is there before its own websocket knows that it is cut."""
+    base = base_url(page)
+    begin(notebook, END_LATER.format(file="end-unheard"))
+    notebook.wait_printed("begun True")
+    begin(notebook)
+    notebook.wait_printed("line 2;")
+    cut.is_deaf = True
+    until(
+        page,
+        f"{base}shopfloor/api/job-kernels/{cut.kernel}/runs",
+        f'"text/plain": "{LINES - 1}"',
+    )
+    leave_file(page, base, "end-unheard")
+    toolbar = notebook.panel.get_by_test_id("shopfloor-kernel")
+    expect(toolbar).to_have_attribute("data-state", "ended", timeout=LAB_MS)
+    expect_all(notebook)
 
 
 def test_what_a_kernel_printed_that_ended_while_no_page_was_open_is_there(local_hub: Case):
@@ -241,6 +261,7 @@ class Cut:
 
     def __init__(self, page: Page):
         self.kernel = ""
+        self.is_deaf = False  # it hears nothing, and does not know
         self._is_cut = False
         self._close: list[Callable[[], None]] = []
         page.route_web_socket(re.compile(r"/channels\?(?!.*free)"), self._route)
@@ -251,6 +272,17 @@ class Cut:
             socket.close(code=4001)
             return
         server = socket.connect_to_server()
+
+        def hear(message: str | bytes) -> None:
+            if not self.is_deaf:
+                socket.send(message)
+
+        def hang_up(code: int | None, reason: str | None) -> None:
+            if not self.is_deaf:
+                socket.close(code=code, reason=reason)
+
+        server.on_message(hear)
+        server.on_close(hang_up)
 
         def close() -> None:
             server.close()

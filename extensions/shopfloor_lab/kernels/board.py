@@ -241,12 +241,9 @@ class Board:
         except OSError as error:
             raise NoAnswer(home_words(error, Path.home())) from error
         entry.unsaved = False
-        of_it = entry.session and [
-            one
-            for one in self._entries.values()
-            if one.session and one.session.path == entry.session.path
-        ]
-        if of_it and any(one.asked > entry.asked for one in of_it):
+        path = entry.session.path if entry.session else None
+        later = [one.session for one in self._entries.values() if one.asked > entry.asked]
+        if any(one and one.path == path for one in later):
             await self._make_way(entry)
         self.stir()
 
