@@ -231,6 +231,11 @@ export class Api {
     return runs;
   }
 
+  /** Says that the notebook of a kernel that has ended is saved with what its cells printed. */
+  async outputsSaved(id: string): Promise<void> {
+    await this._ask('DELETE', ['job-kernels', id, 'runs']);
+  }
+
   session(): Promise<Session | NoJob> {
     return this._ask('GET', ['session']);
   }

@@ -1,4 +1,4 @@
-/** What the panel's rows of kernels do: open their notebooks, interrupt, restart, stop, and ask for one like it. */
+/** What the panel's rows of kernels do: open their notebooks, interrupt, restart, stop, remove, and ask for one like it. */
 
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { NotebookPanel } from '@jupyterlab/notebook';
@@ -88,6 +88,20 @@ export function kernelActions(
             'It computes. What it has not finished is lost, as are its variables; files stay.'
           ),
           trans.__('Stop it')
+        ))
+      ) {
+        void jobs.end(kernel);
+      }
+    }),
+    remove: oneAtATime(async kernel => {
+      if (
+        !kernel.unsaved ||
+        (await isMeant(
+          trans.__('Remove the kernel of “%1”?', kernelName(kernel)),
+          trans.__(
+            'What its cells printed last is in no saved notebook yet, and is lost with it. Open the notebook, and save it, to keep that.'
+          ),
+          trans.__('Remove it')
         ))
       ) {
         void jobs.end(kernel);

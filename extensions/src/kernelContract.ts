@@ -54,6 +54,8 @@ export interface JobKernel {
   gpu_seconds: { held: number; used: number } | null;
   /** The last lines, once ended. */
   log: string | null;
+  /** It has ended, and what its cells printed is recorded, but in no saved notebook yet. */
+  unsaved: boolean;
 }
 
 /** All of a person's, by the route and by the event alike. */
@@ -88,4 +90,6 @@ export interface Run {
   dropped: number;
   began: number;
   ended: number | null;
+  /** Its kernel ended before it. */
+  broken: boolean;
 }

@@ -26,6 +26,7 @@ export interface KernelActions {
   restart: (kernel: JobKernel) => Promise<void>;
   /** Asks if it computes. */
   stop: (kernel: JobKernel) => Promise<void>;
+  remove: (kernel: JobKernel) => Promise<void>;
   startAgain: (kernel: JobKernel) => Promise<void>;
 }
 
@@ -201,7 +202,7 @@ function EndedButtons(props: RowProps): React.ReactElement {
           kernelName(kernel)
         )}
         disabled={going}
-        onClick={() => void jobs.end(kernel)}
+        onClick={() => void actions.remove(kernel)}
       >
         {trans.__('Remove')}
       </button>

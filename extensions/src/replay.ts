@@ -78,6 +78,40 @@ export function isMore(outputs: IOutput[], shown: IOutput[]): boolean {
   return JSON.stringify(outputs).length > JSON.stringify(shown).length;
 }
 
+/**
+ * Whether all that was recorded of a run stands there already, and maybe more: what was printed last before its node was
+ * lost, or what was left out of the record. Under another number the cell shows another run.
+ */
+export function isThere(
+  run: Run,
+  outputs: IOutput[],
+  shown: IOutput[],
+  executionCount: number | null
+): boolean {
+  if (executionCount !== null && executionCount !== run.execution_count) {
+    return false;
+  }
+  if (run.dropped > 0) {
+    return !isMore(outputs, shown);
+  }
+  const last = outputs.length - 1;
+  return outputs.every((one, at) => {
+    const other = shown[at];
+    return (
+      other !== undefined &&
+      (JSONExt.deepEqual(one, other) ||
+        (at === last &&
+          one.name === other.name &&
+          typeof one.text === 'string' &&
+          typeof other.text === 'string' &&
+          other.text.startsWith(one.text)))
+    );
+  });
+}
+
+/** The name of the error that says why a kernel ended. */
+export const ENDED = 'KernelEnded';
+
 /** A sentence as the output of a cell that came to no end. */
 export function errorOutput(name: string, sentence: string): IOutput {
   return {

@@ -7,22 +7,21 @@
  */
 
 import type { CodeCell } from '@jupyterlab/cells';
-import type { IOutput } from '@jupyterlab/nbformat';
 import { NotebookActions, type NotebookPanel } from '@jupyterlab/notebook';
-import { OutputAreaModel } from '@jupyterlab/outputarea';
 import type { Kernel, KernelMessage } from '@jupyterlab/services';
 import type { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 
+import {
+  asShown,
+  codeCellsOf,
+  put,
+  settle,
+  withoutTyped
+} from './cellOutputs.ts';
 import type { Run } from './kernelContract.ts';
 import { Refusal } from './refusal.ts';
-import {
-  errorOutput,
-  isMore,
-  outputsOf,
-  type Step,
-  stepFor
-} from './replay.ts';
+import { ENDED, errorOutput, isMore, type Step, stepFor } from './replay.ts';
 import { timeout, type Timer } from './timer.ts';
 import type { Words } from './words.ts';
 
@@ -57,6 +56,8 @@ export class Replay implements IDisposable {
   private _lost = new Map<string, number>();
   /** Cells that this page had run and that came to no end yet, the first one first. */
   private _running = new Set<CodeCell>();
+  /** Those that the record has the whole of. */
+  private _complete = new Set<CodeCell>();
   /** What a kernel computed that died. */
   private _lostWithKernel: CodeCell[] = [];
   private _isDue = true;
@@ -99,23 +100,29 @@ export class Replay implements IDisposable {
     }
   }
 
-  /** Puts why the kernel has ended below the cell that it was computing; cells that waited for it wait no longer. */
-  async end(sentence: string): Promise<void> {
+  /**
+   * Puts why the kernel has ended below the cell that it was computing; cells that waited for it wait no longer. False
+   * where nobody said what was recorded: something may be missing.
+   */
+  async end(sentence: string): Promise<boolean> {
     const followed = [...this._followed].filter(([id]) => !this._over.has(id));
     const cells = new Set([
       ...followed.map(([, cell]) => cell),
       ...this._running
     ]);
     this._soon?.cancel();
-    if (this._followed.size || this._missed.size || this._isDue) {
-      await this._look(true);
-    }
-    const living = [...cells].filter(cell => !cell.isDisposed);
-    living[0]?.model.outputs.add(errorOutput('KernelEnded', sentence));
+    // The word of the end may come before this page hears that it was cut off.
+    this._miss([...cells]);
+    const isTaken = await this._look(true);
+    const living = [...cells].filter(
+      cell => !cell.isDisposed && !this._complete.has(cell)
+    );
+    living[0]?.model.outputs.add(errorOutput(ENDED, sentence));
     for (const { model } of living) {
       model.executionState = 'idle';
     }
     this.dispose();
+    return isTaken;
   }
 
   /** Puts why the kernel died below the cell that it was computing; another kernel is there by now, or soon. */
@@ -135,8 +142,12 @@ export class Replay implements IDisposable {
       this._later(0);
       return;
     }
-    for (const cell of this._codeCells()) {
-      const { future } = cell.outputArea;
+    this._miss(codeCellsOf(this._panel));
+  }
+
+  private _miss(cells: CodeCell[]): void {
+    for (const { outputArea } of cells) {
+      const { future } = outputArea;
       if (future && !future.isDisposed) {
         this._missed.add(future.msg.header.msg_id);
       }
@@ -202,12 +213,14 @@ export class Replay implements IDisposable {
     this._soon = { at, cancel };
   }
 
-  private async _look(isLast = false): Promise<void> {
+  /** True where the notebook has what was recorded. */
+  private async _look(isLast = false): Promise<boolean> {
     if (this._isLooking && !isLast) {
       this._later(PAUSE);
-      return;
+      return false;
     }
     this._isLooking = true;
+    let isTaken = false;
     const began = Date.now();
     try {
       const runs = await this._runs();
@@ -215,6 +228,7 @@ export class Replay implements IDisposable {
       if (!this._isDisposed && this._isOurs(isLast)) {
         this._isDue = false;
         await this._take(runs, isLast);
+        isTaken = true;
       }
     } catch (error) {
       if (!(error instanceof Refusal)) {
@@ -232,6 +246,7 @@ export class Replay implements IDisposable {
         this._later(LOST);
       }
     }
+    return isTaken;
   }
 
   /** Another kernel's cells are not touched. */
@@ -242,11 +257,13 @@ export class Replay implements IDisposable {
   }
 
   private async _take(runs: Run[], isLast: boolean): Promise<void> {
-    const cells = new Map(this._codeCells().map(one => [one.model.id, one]));
+    const cells = new Map(
+      codeCellsOf(this._panel).map(one => [one.model.id, one])
+    );
+    this._complete.clear();
     const steps: {
       run: Run;
       cell: CodeCell;
-      outputs: IOutput[];
       step: Step;
     }[] = [];
     for (const run of runs) {
@@ -262,34 +279,40 @@ export class Replay implements IDisposable {
         isRunning: cell.model.executionState === 'running',
         asked: this._asked(cell)
       });
+      if (step && run.state === 'done' && !run.broken) {
+        this._complete.add(cell);
+      }
       if (step && !(isLast && step.set && !isMore(outputs, shown))) {
-        steps.push({ run, cell, outputs, step });
+        steps.push({ run, cell, step });
       }
     }
-    const futures = steps.flatMap(({ cell }) => cell.outputArea.future ?? []);
-    if (futures.some(future => !future.isDisposed)) {
-      futures.forEach(future => future.dispose());
+    const futures = steps.flatMap(({ cell, step }) => {
+      const { future } = cell.outputArea;
+      return future && !future.isDisposed ? [{ future, step }] : [];
+    });
+    const over = futures.filter(({ step }) => !step.follow);
+    for (const { future } of futures) {
+      // What it hears is in the record as well. It still asks the person what the cell wants to know (input()).
+      future.onIOPub = future.onReply = () => undefined;
+    }
+    if (over.length) {
+      over.forEach(({ future }) => future.dispose());
       // Whoever waits for them first says that their cells are idle.
       await new Promise<void>(resolve => this._timer(resolve, 0));
     }
     this._followed.clear();
-    for (const { run, cell, outputs, step } of steps) {
+    for (const { run, cell, step } of steps) {
       if (cell.isDisposed) {
         continue;
       }
       if (step.set) {
-        // It was run by whoever sees it: this is no output of a stranger's notebook.
-        cell.model.trusted = true;
-        cell.model.outputs.fromJSON(
-          run.dropped > 0 ? asShown(outputsOf(run, this._trans)) : outputs
-        );
+        put(cell, run, this._trans);
+      } else {
+        settle(cell, run);
       }
-      cell.model.executionCount = step.follow ? null : run.execution_count;
       if (step.follow) {
-        cell.model.executionState = 'running';
         this._followed.set(run.msg_id, cell);
       } else {
-        cell.model.executionState = 'idle';
         this._settled.add(run.msg_id);
         this._running.delete(cell);
       }
@@ -301,7 +324,7 @@ export class Replay implements IDisposable {
   private _giveUp(known: Set<string>): void {
     const now = Date.now();
     const lost = new Map<string, number>();
-    for (const cell of this._codeCells()) {
+    for (const cell of codeCellsOf(this._panel)) {
       const { future } = cell.outputArea;
       const id = future?.msg.header.msg_id;
       if (!id || future.isDisposed || known.has(id) || !this._missed.has(id)) {
@@ -330,24 +353,4 @@ export class Replay implements IDisposable {
     const id = cell.outputArea.future?.msg.header.msg_id;
     return id ? { id, missed: this._missed.has(id) } : null;
   }
-
-  private _codeCells(): CodeCell[] {
-    return this._panel.content.widgets.filter(
-      (cell): cell is CodeCell => cell.model.type === 'code'
-    );
-  }
-}
-
-/** As Lab makes them of what is printed: lines that are written over are gone. */
-function asShown(outputs: IOutput[]): IOutput[] {
-  const model = new OutputAreaModel({ values: outputs, trusted: true });
-  const shown = model.toJSON();
-  model.dispose();
-  return shown;
-}
-
-/** Without what a person typed, which Lab shows and no kernel prints. */
-function withoutTyped(outputs: IOutput[]): IOutput[] {
-  const printed = outputs.filter(({ name }) => name !== 'stdin');
-  return printed.length < outputs.length ? asShown(printed) : outputs;
 }

@@ -3,6 +3,7 @@
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 
 import type { Api } from './api.ts';
+import { EndedOutputs } from './endedOutputs.ts';
 import type { JobKernels } from './jobKernels.ts';
 import type { JobKernel } from './kernelContract.ts';
 import { Replay } from './replaying.ts';
@@ -11,16 +12,18 @@ import type { Words } from './words.ts';
 export interface ReplaysParts {
   tracker: INotebookTracker;
   jobs: JobKernels;
-  api: Pick<Api, 'runs'>;
+  api: Pick<Api, 'runs' | 'outputsSaved'>;
   trans: Words;
 }
 
 export class Replays {
   private _parts: ReplaysParts;
   private _replays = new Map<NotebookPanel, Replay>();
+  private _ended: EndedOutputs;
 
   constructor(parts: ReplaysParts) {
     this._parts = parts;
+    this._ended = new EndedOutputs(parts);
     const { tracker, jobs } = parts;
     const add = (panel: NotebookPanel) => {
       const look = () => this._look(panel);
@@ -37,13 +40,18 @@ export class Replays {
   }
 
   /** Tells of the end in the cells that were running. */
-  async end({ id }: JobKernel, sentence: string): Promise<void> {
-    const ending = [...this._replays].filter(([, one]) => one.kernel.id === id);
+  async end(kernel: JobKernel, sentence: string): Promise<void> {
+    const ending = [...this._replays].filter(
+      ([, one]) => one.kernel.id === kernel.id
+    );
     for (const [panel, replay] of ending) {
-      await replay.end(sentence);
+      if (await replay.end(sentence)) {
+        this._ended.isIn(panel, kernel);
+      }
       if (this._replays.get(panel) === replay) {
         this._replays.delete(panel);
       }
+      this._look(panel);
     }
   }
 
@@ -58,9 +66,10 @@ export class Replays {
 
   private _look(panel: NotebookPanel): void {
     const { jobs, api, trans } = this._parts;
+    void this._ended.look(panel, () => this._replays.get(panel)?.kernel.id);
     const kernel = panel.sessionContext.session?.kernel;
     const job = jobs.find(kernel?.id);
-    if (!kernel || !job) {
+    if (!kernel || !job || job.state === 'ended') {
       // Lab lets go of a kernel that ended before the word of its end is here.
       return;
     }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from urllib.parse import urljoin
 
 import pytest
-from playwright.sync_api import Locator, Page, WebSocketRoute, expect
+from playwright.sync_api import APIResponse, Locator, Page, WebSocketRoute, expect
 
 from tests.cases import Case
+from tests.harness import wait_until
 
 from .chromium import RESULTS
 from .lab_pages import LAB_MS, Lab, Notebook
@@ -24,6 +26,22 @@ PRINT = (
 DIE = (
     "import os, time\nprint('computing')\ntime.sleep(2)\nos.kill(os.getppid(), 9)\ntime.sleep(100)"
 )
+# As a job ends by whatever rule: not by the person, so that what it printed stays.
+END_LATER = """import os, subprocess
+wait = 'while [ ! -e %s ]; do sleep 0.1; done; kill %d' % ({file!r}, os.getppid())
+print('begun', subprocess.Popen(['sh', '-c', wait]).pid > 0)"""
+ASK = """import os, time
+def wait_for(file):
+    while not os.path.exists(file):
+        time.sleep(0.05)
+print('begun')
+wait_for('go-on')
+print('meanwhile')
+wait_for('ask')
+print('a question:')
+who = input('who? ')
+print('It is', who)
+print('It was', input('and before? '))"""
 ALL = "".join(f"line {n};" for n in range(LINES))
 # A connection of another session's: Jupyter then throws away what it kept for the one that is cut.
 FORGET_BUFFER = """kernel => new Promise(done => {
@@ -75,7 +93,98 @@ def test_what_was_printed_meanwhile_is_there(local_hub: Case):
         recorded(page, cut.kernel, '"state":"done"')
         cut.end()
         expect_all(notebook)
+
+        asks_after_a_cut(page, notebook, cut)
         notebook.save()
+        ends_before_the_cut_is_known(page, notebook, cut)
+        notebook.save()
+
+
+def asks_after_a_cut(page: Page, notebook: Notebook, cut: Cut) -> None:
+    base = base_url(page)
+    begin(notebook, ASK)
+    notebook.wait_printed("begun")
+    cut.begin()
+    leave_file(page, base, "go-on")
+    recorded(page, cut.kernel, "begun\\nmeanwhile\\n")
+    cut.end()
+    notebook.wait_printed("meanwhile")  # which the page has from the record
+    leave_file(page, base, "ask")
+    asks = notebook.panel.locator(".jp-Stdin")
+    expect(asks).to_contain_text("who?", timeout=20_000)
+    notebook.wait_printed("a question:")
+    asks.locator("input").fill("Ada")
+    asks.locator("input").press("Enter")
+    again = asks.filter(has_text="and before?")
+    expect(again).to_be_visible(timeout=20_000)
+    notebook.wait_printed("It is Ada")
+    again.locator("input").fill("Grace")
+    again.locator("input").press("Enter")
+    notebook.wait_printed("It was Grace")
+    expect(notebook.busy).to_have_count(0)
+    expect(asks).to_have_count(0)
+
+
+def ends_before_the_cut_is_known(page: Page, notebook: Notebook, cut: Cut) -> None:
+    """As for a laptop that wakes: the word of the end is there before its own websocket knows that it is cut."""
+    base = base_url(page)
+    begin(notebook, END_LATER.format(file="end-unheard"))
+    notebook.wait_printed("begun True")
+    begin(notebook)
+    notebook.wait_printed("line 2;")
+    cut.is_deaf = True
+    until(
+        page,
+        f"{base}shopfloor/api/job-kernels/{cut.kernel}/runs",
+        f'"text/plain": "{LINES - 1}"',
+    )
+    leave_file(page, base, "end-unheard")
+    toolbar = notebook.panel.get_by_test_id("shopfloor-kernel")
+    expect(toolbar).to_have_attribute("data-state", "ended", timeout=LAB_MS)
+    expect_all(notebook)
+
+
+def test_what_a_kernel_printed_that_ended_while_no_page_was_open_is_there(local_hub: Case):
+    with visit(local_hub, "ended-unseen", "trainer") as lab:
+        page = lab.page
+        notebook = open_on_a_node(lab)
+        toolbar = notebook.panel.get_by_test_id("shopfloor-kernel")
+        expect(toolbar).to_have_attribute("data-state", "running", timeout=LAB_MS)
+        notebook.save_as("long.ipynb")
+        cut = Cut(page)
+        notebook = reopened(page)
+        begin(notebook, END_LATER.format(file="end-unseen"))
+        notebook.wait_printed("begun True")
+        begin(notebook)
+        notebook.wait_printed("line 2;")
+        notebook.save()
+
+        address, base = page.url, base_url(page)
+        page.goto("about:blank")
+        kernels = f"{base}shopfloor/api/job-kernels"
+        until(page, f"{kernels}/{cut.kernel}/runs", f'"text/plain": "{LINES - 1}"')
+        leave_file(page, base, "end-unseen")
+        until(page, kernels, '"state": "ended"')
+        page.goto(address)
+        lab = Lab(page, restored="long.ipynb")
+        notebook = Notebook(page, page.locator(".jp-NotebookPanel:visible"))
+        expect_all(notebook)
+
+        # Before it is saved, what is recorded is the only copy; the notebook has another job meanwhile.
+        row = lab.jobs().panel.get_by_test_id("shopfloor-job-kernel")
+        ended = row.and_(page.locator('[data-state="ended"]'))
+        toolbar = notebook.panel.get_by_test_id("shopfloor-kernel")
+        toolbar.get_by_role("button", name="Run on Small CPU").click()
+        expect(toolbar).to_have_attribute("data-state", "running", timeout=LAB_MS)
+        expect(ended).to_have_count(1)
+        page.on("dialog", lambda dialog: dialog.accept())  # that it is not saved
+        page.reload()
+        lab = Lab(page, restored="long.ipynb")
+        notebook = Notebook(page, page.locator(".jp-NotebookPanel:visible"))
+        expect_all(notebook)
+        notebook.save()
+        expect(ended).to_have_count(0)
+        expect_all(notebook)
         stop_kernel(lab)
 
 
@@ -115,11 +224,44 @@ def recorded(page: Page, kernel: str, text: str) -> None:
     page.wait_for_function(RECORDED, arg=[kernel, text], polling=250)
 
 
+def base_url(page: Page) -> str:
+    """Of the person's server, from a page of Lab's."""
+    base = page.evaluate(
+        "JSON.parse(document.getElementById('jupyter-config-data').textContent).baseUrl"
+    )
+    return urljoin(page.url, base)
+
+
+def asked(page: Page, method: str, url: str, body: object = None) -> APIResponse:
+    """Of the person's server, from whichever page."""
+    [token] = {
+        one["value"]
+        for one in page.context.cookies(url)
+        if one["name"] == "_xsrf" and "/user/" in one["path"]
+    }
+    return page.context.request.fetch(
+        url, method=method, data=body, headers={"X-XSRFToken": token, "Sec-Fetch-Mode": "cors"}
+    )
+
+
+def until(page: Page, url: str, text: str) -> None:
+    """Ask the person's server until its answer holds this text."""
+    wait_until(lambda: text in asked(page, "GET", url).text(), 60, f"{text} at {url}")
+
+
+def leave_file(page: Page, base: str, name: str) -> None:
+    """Where the notebooks are, and the kernel that waits for it."""
+    body = {"type": "file", "format": "text", "content": ""}
+    answer = asked(page, "PUT", f"{base}api/contents/{name}", body)
+    assert answer.ok, answer.text()
+
+
 class Cut:
     """Between a page, once it is loaded anew, and its kernels."""
 
     def __init__(self, page: Page):
         self.kernel = ""
+        self.is_deaf = False  # it hears nothing, and does not know
         self._is_cut = False
         self._close: list[Callable[[], None]] = []
         page.route_web_socket(re.compile(r"/channels\?(?!.*free)"), self._route)
@@ -130,6 +272,17 @@ class Cut:
             socket.close(code=4001)
             return
         server = socket.connect_to_server()
+
+        def hear(message: str | bytes) -> None:
+            if not self.is_deaf:
+                socket.send(message)
+
+        def hang_up(code: int | None, reason: str | None) -> None:
+            if not self.is_deaf:
+                socket.close(code=code, reason=reason)
+
+        server.on_message(hear)
+        server.on_close(hang_up)
 
         def close() -> None:
             server.close()

@@ -40,6 +40,7 @@ ROUTES = [
     ("PATCH", KERNEL),
     ("DELETE", KERNEL),
     ("GET", f"{KERNEL}/runs"),
+    ("DELETE", f"{KERNEL}/runs"),
 ]
 # These two let in who holds a ticket that POST …/plots gave, and nobody else: Lab's sandbox sends no cookies.
 TICKET = f"{CLUSTER}/plots/{32 * '0'}"

@@ -157,6 +157,30 @@ def test_one_that_ended_is_listed_until_its_notebook_has_another_job(visits: Vis
     )
 
 
+def test_what_one_printed_that_ended_stays_until_its_notebook_is_saved_with_it(visits: Visits):
+    first = visits.start()
+    visits.running(first)
+    runs = f"job-kernels/{first}/runs"
+    page = opened(visits.server, first)
+    printed(page, execute(page, "print('the only copy')", cellId="c1"))
+    page.close()
+    assert visits.server.ask("DELETE", runs).status_code == 409
+    [runner] = visits.person.processes_of_jobs()
+    runner.terminate()
+    visits.until(first, lambda row: row["unsaved"], "it has ended, and left what it printed")
+    second = visits.start()
+    tag = visits.running(second)["tag"]
+    kept = directory.directory_of(visits.person.home, tag) / KEPT
+    wait_until(lambda: NOTEBOOK in kept.read_text(), 5, "its session is written down")
+    visits.kill()
+    visits.begin()
+    visits.ask("GET", "api/sessions")
+    [run] = visits.ask("GET", runs)["runs"]
+    assert run["outputs"][0]["text"] == "the only copy\n"
+    visits.ask("DELETE", runs)
+    assert first not in [row["id"] for row in visits.ask("GET", "job-kernels")["kernels"]]
+
+
 @pytest.mark.parametrize(
     "tag", ["", "shopfloor-server-0123456789abcdef"], ids=["by hand", "in its job"]
 )

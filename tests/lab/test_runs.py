@@ -203,7 +203,9 @@ def test_the_end_of_the_kernel_ends_what_ran_and_keeps_what_was_printed(kernel: 
     kernel.runs.kernel_ended(500.0)
     assert (kernel.cell("b")["state"], kernel.cell("b")["ended"]) == ("done", 500.0)
     assert kernel.cell("a")["ended"] == ended and done
+    assert (kernel.cell("a")["broken"], kernel.cell("b")["broken"]) == (False, True)
     kernel.runs.kernel_begins()
+    assert not kernel.cell("b")["broken"]  # that is told of the end of the last one
     assert (kernel.runs.busy, kernel.runs.execution) == (False, "starting")
     assert (kernel.texts("a"), kernel.texts("b")) == (["before"], ["half"])
 
@@ -407,7 +409,8 @@ def test_the_file_is_read_back_and_what_ran_with_the_job_is_done(kernel: Kernel,
     (tmp_path / FILE).write_text(json.dumps({"runs": kernel.shown()}))
     first, second = read_runs(tmp_path)
     assert first == kernel.cell("a")
-    assert second == {**kernel.cell("b"), "state": "done"} and second["ended"] is None
+    assert second == {**kernel.cell("b"), "state": "done", "broken": True}
+    assert second["ended"] is None
     (tmp_path / f".{FILE}.x1").write_text("half of it")
     forget_runs(tmp_path)
     assert list(tmp_path.iterdir()) == [] and read_runs(tmp_path) == []

@@ -27,7 +27,7 @@ from .kernel import JobKernel
 from .link import Link
 from .provisioner import SILENT, JobProvisioner
 from .rows import Facts, row
-from .runs import forget_runs, read_runs
+from .runs import forget_runs, has_outputs, read_runs
 
 WAITS, RUNS, LEAST = (
     1.0,
@@ -36,6 +36,7 @@ WAITS, RUNS, LEAST = (
 )  # seconds between looks; the least where short cells follow each other
 MOVED = 30.0  # seconds for which the end that the scheduler has for a running job is believed
 LOG_LINES = 20
+NOTEBOOK = "notebook"  # the type of its sessions
 MAY_LIVE = "It was told to end, and nobody says whether it has: its job may still run."
 Row = dict[str, Any]
 
@@ -52,6 +53,8 @@ class Entry:
         self.kernel: JobKernel | None = None
         self.session: Session | None = None
         self.cause = self.log = ""
+        self.unsaved = False  # what it printed is in no saved notebook yet; known once it is buried
+        self.is_buried = asyncio.Event()
         self.start: dict[str, Any] = {}
         self.last_told: dict[str, Any] = {}
         self._job: KernelJob | None = None
@@ -100,6 +103,7 @@ class Entry:
             cause=self.cause,
             trouble=(provisioner.trouble if provisioner else "") or (job.trouble if job else ""),
             log=self.log,
+            unsaved=self.unsaved,
             start=self.start,
         )
 
@@ -168,7 +172,7 @@ class Board:
         if entry := self._entries.get(kernel_id):
             entry.session = session
             for other in self._ended_of(session):
-                self._soon(self.remove(other.id))  # this one is there in its stead
+                self._soon(self._make_way(other))
             self.stir()
 
     def _ended_of(self, session: Session) -> list[Entry]:
@@ -177,6 +181,12 @@ class Board:
             for one in self._entries.values()
             if one.cause and one.session and one.session.path == session.path
         ]
+
+    async def _make_way(self, entry: Entry) -> None:
+        """Another kernel is there in its stead: it goes, but not with the only copy of what it printed."""
+        await entry.is_buried.wait()
+        if not entry.unsaved and entry.id in self._entries:
+            await self.remove(entry.id)
 
     def close(self) -> None:
         """The server ends."""
@@ -217,6 +227,25 @@ class Board:
             return list(await asyncio.to_thread(read_runs, entry.job.path)) if entry.job else []
         except OSError as error:
             raise NoAnswer(home_words(error, Path.home())) from error
+
+    async def saved(self, kernel_id: str) -> None:
+        """What one printed that has ended is in its notebook, and that is saved: the record is not needed any more.
+        Raises LookupError, Conflict or NoAnswer."""
+        entry = self.entry(kernel_id)
+        if not entry.cause:
+            raise Conflict("It has not ended.")
+        await entry.is_buried.wait()
+        try:
+            if entry.job:
+                await asyncio.to_thread(forget_runs, entry.job.path)
+        except OSError as error:
+            raise NoAnswer(home_words(error, Path.home())) from error
+        entry.unsaved = False
+        path = entry.session.path if entry.session else None
+        later = [one.session for one in self._entries.values() if one.asked > entry.asked]
+        if any(one and one.path == path for one in later):
+            await self._make_way(entry)
+        self.stir()
 
     def _link(self, kernel_id: str) -> Link:
         entry = self.entry(kernel_id)
@@ -298,6 +327,13 @@ class Board:
 
     async def _bury(self, entry: Entry, ends_job: bool = False) -> None:
         """Read what a kernel's job left, and remove its keys; where it is not over yet, it is ended."""
+        try:
+            await self._read_last(entry, ends_job)
+        finally:
+            entry.is_buried.set()
+            self.stir()
+
+    async def _read_last(self, entry: Entry, ends_job: bool) -> None:
         if ends_job and entry.provisioner:
             await entry.provisioner.cleanup()
         if entry.job:
@@ -305,11 +341,12 @@ class Board:
                 text = await asyncio.to_thread(directory.tail, entry.job.path, LOG_LINES)
                 entry.log = mask(text)
                 entry.start = await asyncio.to_thread(directory.start_record, entry.job.path) or {}
+            if entry.session and entry.session.type == NOTEBOOK:
+                entry.unsaved = await asyncio.to_thread(has_outputs, entry.job.path)
             await entry.job.discard()
         if entry.link:
             entry.link.close()
         entry.kernel = None
-        self.stir()
 
     async def _forget(self, entry: Entry) -> None:
         if entry.job:

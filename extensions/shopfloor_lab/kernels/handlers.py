@@ -87,11 +87,18 @@ class JobKernelHandler(KernelHandler):
 
 
 class RunsHandler(KernelHandler):
-    """What the last run of each cell printed, whoever listened; at most some megabytes."""
+    """What the last run of each cell printed, whoever listened; at most some megabytes. DELETE says that the notebook
+    has it, and is saved, of a kernel that has ended."""
 
     @for_the_person
     async def get(self, kernel: str) -> None:
         self.finish({"runs": await self.kernels.board.runs(kernel)})
+
+    @for_the_person
+    async def delete(self, kernel: str) -> None:
+        await self.kernels.board.saved(kernel)
+        self.set_status(204)
+        self.finish()
 
 
 class FormHandler(KernelHandler):

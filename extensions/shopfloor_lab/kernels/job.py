@@ -21,7 +21,8 @@ from shopfloor_jobs.within import set_within
 
 from .kept import Kept
 from .lab import Lab
-from .order import ORDER, Arrival, Order
+from .order import ORDER, Arrival, Launch, Order
+from .runs import has_outputs
 
 ARRIVES = (0.02, 0.5)  # seconds between looks for the agent, the first and the longest
 # Seconds between questions whether a job that is waited for still lives: at first, and after a minute.
@@ -192,7 +193,7 @@ def cause_of(record: Mapping[str, Any], seen: Seen | None) -> str:
 def read_again(lab: Lab, ways: tuple[Scheduler, View], path: Path) -> KernelJob | None:
     """The job with this directory, as an earlier Lab server left it; None where it cannot be had again.
 
-    Raises OSError.
+    One without keys was seen to end: it is had again for what it printed. Raises OSError.
     """
     kept, record = Kept.read(path), directory.read_json(path / "request.json")
     if kept is None or record is None:
@@ -200,9 +201,19 @@ def read_again(lab: Lab, ways: tuple[Scheduler, View], path: Path) -> KernelJob 
     try:
         job = Job.from_json(record)
         order = Order.read(path / directory.PRIVATE / ORDER)
-    except (FileNotFoundError, KeyError, TypeError, ValueError, Refused):
+    except FileNotFoundError:
+        return _read_ended(lab, job, ways, kept) if has_outputs(path) else None
+    except (KeyError, TypeError, ValueError, Refused):
         return None
     return KernelJob(lab, job, order, ways, kept)
+
+
+def _read_ended(lab: Lab, job: Job, ways: tuple[Scheduler, View], kept: Kept) -> KernelJob:
+    nothing = Order(Launch([]), "", "", "", "", kept.name, {})
+    ended = KernelJob(lab, job, nothing, ways, kept)
+    record = _inside(ended.path, directory.exit_record) or {}
+    ended.cause, ended.has_ended = cause_of(record, None), True
+    return ended
 
 
 def _inside(path: Path, read: Callable[[Path], T | None]) -> T | None:

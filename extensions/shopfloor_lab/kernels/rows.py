@@ -19,7 +19,8 @@ class Facts:
     the agent said last of its job, None before it answered; ``silence`` for how many seconds it owes an answer.
     ``execution`` is Jupyter's own word for what it does, ``death`` when and why a kernel ended there that was started
     again.
-    ``cause`` is why it is over, or empty; ``trouble`` why nobody can say what becomes of it.
+    ``cause`` is why it is over, or empty; ``trouble`` why nobody can say what becomes of it. ``unsaved``: it is over,
+    and what its cells printed is in no saved notebook yet.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Facts:
     cause: str = ""
     trouble: str = ""
     log: str = ""
+    unsaved: bool = False
     start: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -92,6 +94,7 @@ def row(facts: Facts, now: float, silent_after: float) -> dict[str, Any]:
         "gpus": told.get("gpus") or facts.start.get("cuda_visible_devices") or None,
         "gpu_seconds": told.get("gpu_seconds"),
         "log": facts.log or None,
+        "unsaved": facts.unsaved,
     }
 
 

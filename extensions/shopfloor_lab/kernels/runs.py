@@ -33,7 +33,8 @@ MALFORMED = (LookupError, ValueError, TypeError, AttributeError, RecursionError)
 class Run(TypedDict):
     """One execution: ``state`` is "running" or "done", ``began`` and ``ended`` are epoch seconds.
 
-    ``outputs`` are those of nbformat v4; ``dropped`` is how many bytes are left out, the oldest first.
+    ``outputs`` are those of nbformat v4; ``dropped`` is how many bytes are left out, the oldest first. ``broken``: its
+    kernel ended before it, and no other one was started there.
     """
 
     msg_id: str
@@ -45,6 +46,7 @@ class Run(TypedDict):
     dropped: int
     began: float
     ended: float | None
+    broken: bool
 
 
 class Message(NamedTuple):
@@ -121,6 +123,7 @@ class _Recorded:
     count: int | None = None
     dropped: int = 0
     replied: bool = False
+    broken: bool = False
     clears: bool = False  # as the next output comes
     outputs: deque[Stream | Shown] = field(default_factory=deque)
 
@@ -134,6 +137,7 @@ class _Recorded:
             "dropped": self.dropped,
             "began": self.began,
             "ended": self.ended,
+            "broken": self.broken,
         }
         yield f'{json.dumps(head)[:-1]}, "outputs": ['
         for number, output in enumerate(self.outputs):
@@ -169,10 +173,14 @@ class Runs:
 
     def kernel_begins(self) -> None:
         self._captures, self._state = Captures(), "starting"
+        for run in self._runs.values():
+            self.changes += run.broken
+            run.broken = False
 
     def kernel_ended(self, at: float) -> None:
         """Whatever ran has ended with the kernel."""
         for run in list(self._running.values()):
+            run.broken = True
             self._end(run, at)
 
     def json(self) -> Iterator[str]:
@@ -387,7 +395,10 @@ def read_runs(path: Path) -> list[Run]:
         with open_plain(path / FILE) as file:
             text = file.read(LARGEST_FILE + 1)
         runs: list[Run] = json.loads(text)["runs"] if len(text) <= LARGEST_FILE else []
-        return [{**run, "state": "done"} for run in runs]
+        return [
+            {**run, "state": "done", "broken": run.get("broken", False) or run["ended"] is None}
+            for run in runs
+        ]
     except (FileNotFoundError, *MALFORMED):
         return []
 
@@ -396,3 +407,11 @@ def forget_runs(path: Path) -> None:
     """Remove what the job's kernel printed, and what was left of writing it. Raises OSError."""
     for one in [path / FILE, *path.glob(f".{FILE}.*")]:
         one.unlink(missing_ok=True)
+
+
+def has_outputs(path: Path) -> bool:
+    """Whether the job's kernel left something for a notebook; so it is where nobody knows, for the home is away."""
+    try:
+        return any(run["cell"] and (run["outputs"] or run["broken"]) for run in read_runs(path))
+    except OSError:
+        return True

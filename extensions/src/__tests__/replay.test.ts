@@ -8,6 +8,7 @@ import {
   type CellNow,
   errorOutput,
   isMore,
+  isThere,
   outputsOf,
   stepFor
 } from '../replay.ts';
@@ -28,6 +29,7 @@ function makeRun(changes: Partial<Run> = {}): Run {
     dropped: 0,
     began: 1000,
     ended: 1010,
+    broken: false,
     ...changes
   };
 }
@@ -157,4 +159,23 @@ test('a sentence below a cell stands there alone', () => {
   const output = errorOutput('KernelEnded', 'Out of memory.');
   assert.deepEqual(output.traceback, ['Out of memory.']);
   assert.equal(output.evalue, 'Out of memory.');
+});
+
+test('what a notebook has of a run that is over is kept where it is more than was recorded', () => {
+  const there = (recorded: string, shown: string, changes: Partial<Run> = {}) =>
+    isThere(makeRun(changes), printed(recorded), printed(shown), 4);
+  assert.ok(there('a', 'a'));
+  assert.ok(there('a', 'ab'));
+  assert.ok(!there('ab', 'a'));
+  assert.ok(!there('short', 'a longer one of an earlier run'));
+  assert.ok(there('the end', 'all until the end', { dropped: 9 }));
+  assert.ok(!there('the end', 'half', { dropped: 9 }));
+  assert.ok(isThere(makeRun(), [], [], null));
+});
+
+test('under another number a cell shows another run', () => {
+  const has = printed('all and more');
+  assert.ok(!isThere(makeRun(), printed('all'), has, 3));
+  assert.ok(isThere(makeRun(), printed('all'), has, 4));
+  assert.ok(isThere(makeRun(), printed('all'), has, null));
 });

@@ -276,6 +276,7 @@ export function makeKernel(changes: Partial<JobKernel> = {}): JobKernel {
     gpus: '0',
     gpu_seconds: null,
     log: null,
+    unsaved: false,
     ...changes
   };
 }
