@@ -23,7 +23,8 @@ from shopfloor_lab.kernels.link import Link
 from shopfloor_lab.kernels.order import ORDER, Arrival, Launch, Order
 from shopfloor_lab.kernels.outputs import EACH
 from shopfloor_lab.kernels.recorder import Recorder
-from shopfloor_lab.kernels.runs import FILE, LIMIT, Run, read_runs
+from shopfloor_lab.kernels.runs import LIMIT, Run
+from shopfloor_lab.kernels.runs_file import FILE, read_runs
 
 from tests.jobs.waiting import async_wait_until
 

@@ -11,19 +11,17 @@ import pytest
 import zmq
 from jupyter_client.session import Session
 from nbformat.v4 import output_from_msg
-from shopfloor_lab.kernels import runs
+from shopfloor_lab.kernels import runs_file
 from shopfloor_lab.kernels.outputs import EACH
 from shopfloor_lab.kernels.runs import (
-    FILE,
     LIMIT,
     LOOSE,
     MOST,
     Message,
     Run,
     Runs,
-    forget_runs,
-    read_runs,
 )
+from shopfloor_lab.kernels.runs_file import FILE, forget_runs, read_runs
 
 RED = "\x1b[31m"
 PLOT = {"data": {"image/png": "aGVsbG8=", "text/plain": "<Figure>"}, "metadata": {"a": 1}}
@@ -428,7 +426,7 @@ def test_a_file_that_is_too_large_is_not_read(
     kernel.run("a", "x")
     text = json.dumps({"runs": kernel.shown()})
     (tmp_path / FILE).write_text(text)
-    monkeypatch.setattr(runs, "LARGEST_FILE", len(text))
+    monkeypatch.setattr(runs_file, "LARGEST_FILE", len(text))
     assert read_runs(tmp_path)
     (tmp_path / FILE).write_text(f"{text} ")
     assert read_runs(tmp_path) == []

@@ -27,7 +27,7 @@ from .kernel import JobKernel
 from .link import Link
 from .provisioner import SILENT, JobProvisioner
 from .rows import Facts, row
-from .runs import forget_runs, has_outputs, read_runs
+from .runs_file import forget_runs, has_outputs, read_runs
 
 WAITS, RUNS, LEAST = (
     1.0,

@@ -22,7 +22,7 @@ from shopfloor_jobs.within import set_within
 from .kept import Kept
 from .lab import Lab
 from .order import ORDER, Arrival, Launch, Order
-from .runs import has_outputs
+from .runs_file import has_outputs
 
 ARRIVES = (0.02, 0.5)  # seconds between looks for the agent, the first and the longest
 # Seconds between questions whether a job that is waited for still lives: at first, and after a minute.

@@ -25,7 +25,8 @@ from shopfloor_jobs.directory import write_pieces
 
 from .channels import SEEN, Doors
 from .outputs import EACH
-from .runs import FILE, LIMIT, REQUEST, Message, Runs, forget_runs
+from .runs import LIMIT, REQUEST, Message, Runs
+from .runs_file import FILE, forget_runs
 
 MOST_WAITING = 10_000  # messages that libzmq holds for it; what comes beyond them is lost
 TOGETHER = 20  # milliseconds in which messages gather before they are taken

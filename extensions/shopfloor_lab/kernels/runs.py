@@ -1,6 +1,6 @@
 """What a kernel's cells printed, run by run, made from its messages as a notebook would hold it.
 
-recorder.py, in the agent, feeds it and keeps it in a file; the Lab server reads that when the job is over.
+recorder.py, in the agent, feeds it and keeps it in a file, which runs_file.py reads when the job is over.
 """
 
 from __future__ import annotations
@@ -10,18 +10,14 @@ import json
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
 import zmq
-from shopfloor_jobs.directory import open_plain
 
 from .outputs import EACH, PIECE, Shown, Stream, output_of
 
 LIMIT = 10 * 1024**2  # bytes of all outputs together
-LARGEST_FILE = 6 * LIMIT  # bytes; what JSON makes of a control character has six
 MOST, LOOSE = 1000, 5  # runs, and those of them without a cell
-FILE = "outputs.json"
 UPDATE = "update_display_data"
 COMMS = ("comm_open", "comm_msg", "comm_close")  # of widgets
 OUTPUTS = ("stream", "display_data", UPDATE, "execute_result", "error")
@@ -384,34 +380,3 @@ def _kind(header: bytes) -> str | None:
         return str(kind) if kind == REQUEST or kind in _NOTES else None
     except MALFORMED:
         return None
-
-
-def read_runs(path: Path) -> list[Run]:
-    """What the kernel of the job with this directory had printed when the job ended; none where nothing is known.
-
-    A run of which nobody saw the end is done, and has no time of it. Raises OSError for what is no plain file.
-    """
-    try:
-        with open_plain(path / FILE) as file:
-            text = file.read(LARGEST_FILE + 1)
-        runs: list[Run] = json.loads(text)["runs"] if len(text) <= LARGEST_FILE else []
-        return [
-            {**run, "state": "done", "broken": run.get("broken", False) or run["ended"] is None}
-            for run in runs
-        ]
-    except (FileNotFoundError, *MALFORMED):
-        return []
-
-
-def forget_runs(path: Path) -> None:
-    """Remove what the job's kernel printed, and what was left of writing it. Raises OSError."""
-    for one in [path / FILE, *path.glob(f".{FILE}.*")]:
-        one.unlink(missing_ok=True)
-
-
-def has_outputs(path: Path) -> bool:
-    """Whether the job's kernel left something for a notebook; so it is where nobody knows, for the home is away."""
-    try:
-        return any(run["cell"] and (run["outputs"] or run["broken"]) for run in read_runs(path))
-    except OSError:
-        return True
