@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -146,15 +147,27 @@ def scheduler_from(config: Mapping[str, Any]) -> Scheduler:
     """The scheduler that a configuration names, such as the one inside an offer.
 
     ``{"type": "slurm", "conf": "/etc/slurm/slurm.conf"}`` or ``{"type": "local", "state": "/dir"}``.
-    Raises ValueError for an unknown type.
+    Raises ValueError for an unknown type, and for an option that it does not have or needs.
     """
     options = {key: value for key, value in config.items() if key != "type"}
     if config.get("type") == "slurm":
         from .slurm import Slurm
 
-        return Slurm(**options)
+        return _made(Slurm, "slurm", options)
     if config.get("type") == "local":
         from .local import Local
 
-        return Local(**options)
+        return _made(Local, "local", options)
     raise ValueError(f"scheduler.type: {config.get('type')!r} is neither 'slurm' nor 'local'")
+
+
+def _made(kind: Callable[..., Scheduler], name: str, options: Mapping[str, Any]) -> Scheduler:
+    possible = inspect.signature(kind).parameters
+    for option in options:
+        if option not in possible:
+            known = ", ".join(possible)
+            raise ValueError(f"scheduler.{option}: unknown for {name!r}; possible are {known}")
+    for option, one in possible.items():
+        if one.default is one.empty and option not in options:
+            raise ValueError(f"scheduler.{option}: is missing for {name!r}")
+    return kind(**options)
