@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.cases import Case
 
@@ -55,7 +55,7 @@ def test_a_reload_changes_nothing_that_was_heard(local_hub: Case):
         page.locator(".jp-Stdin-input").fill("bob")
         page.keyboard.press("Enter")
         notebook.wait_printed("hello bob")
-        save(page)
+        notebook.save()
         [file] = local_hub.home("alice").rglob("long.ipynb")
         before = outputs(file.read_text())
         assert [len(one) for one in before[:5]] == [1, 2, 13, 13, 2]
@@ -63,16 +63,10 @@ def test_a_reload_changes_nothing_that_was_heard(local_hub: Case):
         with page.expect_response(re.compile(r"/job-kernels/[^/]+/runs")):
             notebook = reopened(page)
         expect(notebook.panel.get_by_text("hello bob")).to_be_visible()
-        save(page)
+        notebook.save()
         assert outputs(file.read_text()) == before
         expect(notebook.panel.get_by_text("were left out")).to_have_count(0)
         stop_kernel(lab)
-
-
-def save(page: Page) -> None:
-    """By its button: where the keys go after a prompt is Lab's affair."""
-    page.get_by_role("button", name="Save and create checkpoint").click()
-    expect(page.locator(".lm-DockPanel-tabBar .jp-mod-dirty")).to_have_count(0)
 
 
 def outputs(notebook: str) -> list[list[dict[str, Any]]]:
