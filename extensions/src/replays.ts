@@ -5,7 +5,7 @@ import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import type { Api } from './api.ts';
 import { EndedOutputs } from './endedOutputs.ts';
 import type { JobKernels } from './jobKernels.ts';
-import type { JobKernel } from './kernelContract.ts';
+import type { JobKernel, Run } from './kernelContract.ts';
 import { Replay } from './replaying.ts';
 import type { Words } from './words.ts';
 
@@ -64,6 +64,14 @@ export class Replays {
     }
   }
 
+  /** Whether another open notebook on the same kernel asked for it: a copy has cells with the same ids. */
+  private _isOfAnother(panel: NotebookPanel, { session }: Run): boolean {
+    return [...this._replays].some(
+      ([other, { kernel }]) =>
+        other.context !== panel.context && kernel.clientId === session
+    );
+  }
+
   private _look(panel: NotebookPanel): void {
     const { jobs, api, trans } = this._parts;
     void this._ended.look(panel, () => this._replays.get(panel)?.kernel.id);
@@ -76,7 +84,8 @@ export class Replays {
     const earlier = this._replays.get(panel);
     if (earlier?.kernel !== kernel && !kernel.isDisposed) {
       earlier?.dispose();
-      const runs = () => api.runs(job.id);
+      const runs = async () =>
+        (await api.runs(job.id)).filter(one => !this._isOfAnother(panel, one));
       this._replays.set(panel, new Replay({ panel, kernel, runs, trans }));
     }
     if (job.state === 'running' && job.silent_since === null) {

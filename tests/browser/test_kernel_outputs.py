@@ -42,6 +42,7 @@ print('a question:')
 who = input('who? ')
 print('It is', who)
 print('It was', input('and before? '))"""
+HERE = "import time\nprint('begun')\ntime.sleep(2)\nprint('only here')"
 ALL = "".join(f"line {n};" for n in range(LINES))
 # A connection of another session's: Jupyter then throws away what it kept for the one that is cut.
 FORGET_BUFFER = """kernel => new Promise(done => {
@@ -94,10 +95,41 @@ def test_what_was_printed_meanwhile_is_there(local_hub: Case):
         cut.end()
         expect_all(notebook)
 
+        notebook.save()
+        is_not_put_into_a_copy(lab, notebook, cut)
         asks_after_a_cut(page, notebook, cut)
         notebook.save()
         ends_before_the_cut_is_known(page, notebook, cut)
         notebook.save()
+
+
+def is_not_put_into_a_copy(lab: Lab, notebook: Notebook, cut: Cut) -> None:
+    """One that has the same kernel, and cells with the same ids."""
+    page = lab.page
+    base = base_url(page)
+    answer = asked(page, "POST", f"{base}api/contents", {"copy_from": "long.ipynb"})
+    name = answer.json()["name"]
+    session = {"path": name, "name": name, "type": "notebook", "kernel": {"id": cut.kernel}}
+    assert asked(page, "POST", f"{base}api/sessions", session).ok
+    copy = lab.open_file(name)
+    expect_all(copy)
+    tabs = page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab")
+    tabs.filter(has_text="long.ipynb").click()
+    begin(notebook, HERE)
+    notebook.wait_printed("begun")
+    cut.begin()
+    page.evaluate(FORGET_BUFFER, cut.kernel)
+    recorded(page, cut.kernel, "only here")
+    looks: list[str] = []
+    page.on("response", lambda one: looks.append(one.url) if "/runs" in one.url else None)
+    cut.end()
+    notebook.wait_printed("only here")
+    expect(notebook.busy).to_have_count(0)
+    while len(looks) < 2:  # one of either notebook
+        page.wait_for_timeout(100)
+    tabs.filter(has_text=name).click()
+    expect_all(copy)
+    tabs.filter(has_text="long.ipynb").click()
 
 
 def asks_after_a_cut(page: Page, notebook: Notebook, cut: Cut) -> None:
@@ -173,6 +205,13 @@ def test_what_a_kernel_printed_that_ended_while_no_page_was_open_is_there(local_
         # Before it is saved, what is recorded is the only copy; the notebook has another job meanwhile.
         row = lab.jobs().panel.get_by_test_id("shopfloor-job-kernel")
         ended = row.and_(page.locator('[data-state="ended"]'))
+        page.screenshot(path=RESULTS / "kernel-ended-unseen.png")
+        ended.get_by_role("button", name=re.compile("^Remove")).click()
+        question = page.locator(".jp-Dialog")
+        expect(question).to_contain_text("is in no saved notebook yet")
+        page.screenshot(path=RESULTS / "kernel-remove.png")
+        question.get_by_role("button", name="Cancel").click()
+        expect(question).to_have_count(0)
         toolbar = notebook.panel.get_by_test_id("shopfloor-kernel")
         toolbar.get_by_role("button", name="Run on Small CPU").click()
         expect(toolbar).to_have_attribute("data-state", "running", timeout=LAB_MS)
