@@ -2,7 +2,12 @@
 
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import { NotebookPanel } from '@jupyterlab/notebook';
-import { KernelAPI, type ServerConnection } from '@jupyterlab/services';
+import {
+  type Contents,
+  KernelAPI,
+  ServerConnection,
+  type ServiceManager
+} from '@jupyterlab/services';
 
 import type { JobKernel } from './kernelContract.ts';
 import { type KernelParts, newNotebook, runElsewhere } from './kernelOrders.ts';
@@ -11,14 +16,34 @@ import { kernelName } from './kernelWords.ts';
 import type { NotebookKernels } from './notebookKernels.ts';
 import { oneAtATime } from './once.ts';
 import { orNotify } from './orNotify.ts';
+import { Refusal } from './refusal.ts';
+
+/** When a file was saved last, in epoch seconds; before all times where there is none. */
+async function savedAt(
+  contents: Contents.IManager,
+  path: string
+): Promise<number> {
+  try {
+    const { last_modified } = await contents.get(path, { content: false });
+    return Date.parse(last_modified) / 1000;
+  } catch (error) {
+    if (!(error instanceof ServerConnection.ResponseError)) {
+      throw error;
+    }
+    return -Infinity;
+  }
+}
 
 /** The actions; those that ask open no second dialog behind the first. */
 export function kernelActions(
   parts: KernelParts,
   notebooks: NotebookKernels,
-  settings: ServerConnection.ISettings
+  { serverSettings: settings, contents }: ServiceManager.IManager
 ): KernelActions {
-  const { jobs, commands, trans } = parts;
+  const { api, jobs, commands, trans } = parts;
+  const unsaved = trans.__(
+    'What its cells printed last is in no saved notebook yet, and is lost with it. Open the notebook, and save it, to keep that.'
+  );
 
   const openNotebook = async ({ path }: JobKernel) => {
     const opened: unknown = await commands.execute('docmanager:open', {
@@ -50,6 +75,28 @@ export function kernelActions(
     return button.accept;
   };
 
+  /** Whether its cells printed what nobody saved, and no notebook that is open here has it. */
+  const isUnsaved = async ({ id, path }: JobKernel) => {
+    if (path === null || notebooks.panelsOf(id).length) {
+      return false;
+    }
+    try {
+      const saved = await savedAt(contents, path);
+      return (await api.runs(id)).some(
+        ({ cell, outputs, ended }) =>
+          cell !== null && outputs.length > 0 && (ended ?? Infinity) > saved
+      );
+    } catch (error) {
+      if (!(
+        error instanceof Refusal ||
+        error instanceof ServerConnection.NetworkError
+      )) {
+        throw error;
+      }
+      return false; // its node does not answer, and stopping it must be possible
+    }
+  };
+
   return {
     open: kernel => {
       openNotebook(kernel).catch((error: unknown) =>
@@ -79,14 +126,19 @@ export function kernelActions(
       }
     }),
     stop: oneAtATime(async kernel => {
-      const name = kernelName(kernel);
+      const loss =
+        kernel.execution === 'busy'
+          ? trans.__(
+              'It computes. What it has not finished is lost, as are its variables; files stay.'
+            )
+          : (await isUnsaved(kernel))
+            ? unsaved
+            : null;
       if (
-        kernel.execution !== 'busy' ||
+        loss === null ||
         (await isMeant(
-          trans.__('Stop the kernel of “%1”?', name),
-          trans.__(
-            'It computes. What it has not finished is lost, as are its variables; files stay.'
-          ),
+          trans.__('Stop the kernel of “%1”?', kernelName(kernel)),
+          loss,
           trans.__('Stop it')
         ))
       ) {
@@ -98,9 +150,7 @@ export function kernelActions(
         !kernel.unsaved ||
         (await isMeant(
           trans.__('Remove the kernel of “%1”?', kernelName(kernel)),
-          trans.__(
-            'What its cells printed last is in no saved notebook yet, and is lost with it. Open the notebook, and save it, to keep that.'
-          ),
+          unsaved,
           trans.__('Remove it')
         ))
       ) {

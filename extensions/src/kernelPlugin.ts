@@ -208,8 +208,7 @@ export const kernels: JupyterFrontEndPlugin<KernelsPart> = {
       deal();
       serviceManager.kernelspecs.specsChanged.connect(deal);
     }
-    const { serverSettings } = serviceManager;
-    return { jobs, actions: kernelActions(parts, notebooks, serverSettings) };
+    return { jobs, actions: kernelActions(parts, notebooks, serviceManager) };
   }
 };
 

@@ -11,10 +11,11 @@ from playwright.sync_api import expect
 
 from tests.cases import Case
 
-from .lab_pages import LAB_MS
+from .chromium import RESULTS
+from .lab_pages import LAB_MS, Lab, Notebook
 from .lab_visit import visit
 from .test_kernel_outputs import reopened
-from .test_kernel_story import open_on_a_node, stop_kernel
+from .test_kernel_story import open_on_a_node
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -35,6 +36,7 @@ for n in range(12):
     display({{"image/png": base64.b64encode(os.urandom(800_000)).decode()}}, raw=True)
 print("drawn {time}")
 """
+COUNTS = "times = globals().get('times', 0) + 1; print('run', times)"
 ASKS = 'name = input("who? ")\nprint("hello", name)'
 
 
@@ -66,7 +68,41 @@ def test_a_reload_changes_nothing_that_was_heard(local_hub: Case):
         notebook.save()
         assert outputs(file.read_text()) == before
         expect(notebook.panel.get_by_text("were left out")).to_have_count(0)
-        stop_kernel(lab)
+        is_asked_before_it_is_lost(lab, notebook)
+
+
+def is_asked_before_it_is_lost(lab: Lab, notebook: Notebook) -> None:
+    """A notebook is closed without a word on what its kernel printed last, and the kernel stopped."""
+    page = lab.page
+    notebook.panel.locator(".jp-Cell").last.click()
+    notebook.begin_cell(COUNTS)
+    notebook.wait_printed("run 1")
+    notebook.save()
+    notebook.select(COUNTS)
+    page.keyboard.press("Control+Enter")
+    notebook.wait_printed("run 2")
+    expect(notebook.busy).to_have_count(0)
+    page.locator(".lm-DockPanel-tabBar .lm-mod-current .lm-TabBar-tabCloseIcon").click()
+    page.locator(".jp-Dialog").get_by_role("button", name="Discard").click()
+    expect(notebook.panel).to_have_count(0)
+    row = lab.jobs().panel.get_by_test_id("shopfloor-job-kernel")
+    row.locator("button[aria-expanded]").click()
+    stop = row.get_by_role("button", name=re.compile("^Stop the kernel"))
+    stop.click()
+    question = page.locator(".jp-Dialog")
+    expect(question).to_contain_text("is in no saved notebook yet")
+    page.screenshot(path=RESULTS / "kernel-stop.png")
+    question.get_by_role("button", name="Cancel").click()
+    expect(question).to_have_count(0)
+
+    lab.open_file("long.ipynb")
+    expect(notebook.panel.get_by_text("run 2", exact=True)).to_be_visible()
+    notebook.save()
+    page.locator(".lm-DockPanel-tabBar .lm-mod-current .lm-TabBar-tabCloseIcon").click()
+    expect(notebook.panel).to_have_count(0)
+    lab.jobs()
+    stop.click()
+    expect(row).to_have_count(0)
 
 
 def outputs(notebook: str) -> list[list[dict[str, Any]]]:
