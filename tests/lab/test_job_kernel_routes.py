@@ -140,6 +140,33 @@ def sockets(server: LabServer) -> int:
     return opened
 
 
+def test_the_end_of_a_job_is_not_thrown_away_with_it(lab: LabServer, person: Person):
+    """Its notebook's page asks Jupyter once more for a kernel with the id of the one that it had."""
+    kernelspec(person.home / "data", "other", IPYTHON, "python", {}, metadata={})
+    kernel = lab.ask("POST", "job-kernels", {**START, "name": "other"}).json()["id"]
+    one = f"job-kernels/{kernel}"
+    wait_until(lambda: lab.ask("GET", one).json()["state"] == "running", 40, "it runs")
+    [runner] = person.processes_of_jobs()
+    runner.kill()
+    for process in person.commands("shopfloor_lab.kernels.agent"):
+        process.kill()
+    wait_until(lambda: lab.ask("GET", one).json()["state"] == "ended", 40, "it has ended")
+
+    refused = lab.ask("DELETE", f"{one}?living=true")
+    assert refused.status_code == 409
+    assert refused.json()["message"].startswith("It has ended meanwhile: ")
+    session = {"path": START["path"], "name": "flights.ipynb", "type": "notebook"}
+    answer = lab.ask("POST", "../../api/sessions", {**session, "kernel": {"id": kernel}})
+    assert answer.status_code == 201, answer.text
+    begun = answer.json()["kernel"]
+    assert begun["id"] != kernel and begun["name"] == "other"
+    row = lab.ask("GET", one)
+    assert row.status_code == 404 or row.json()["state"] == "ended"
+    lab.ask("DELETE", one)
+    assert lab.ask("GET", f"../../api/kernels/{begun['id']}").status_code == 200
+    lab.ask("DELETE", f"../../api/kernels/{begun['id']}")
+
+
 def ended_by_the_person(lab: LabServer, person: Person, one: str) -> None:
     lab.ask("DELETE", one)
 

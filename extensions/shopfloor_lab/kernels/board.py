@@ -207,11 +207,15 @@ class Board:
         """Raises LookupError."""
         return row(self.entry(kernel_id).facts(), time.time(), SILENT)
 
+    def find(self, kernel_id: str | None) -> Entry | None:
+        """The kernel, if it is or was a job."""
+        return self._entries.get(kernel_id or "")
+
     def entry(self, kernel_id: str) -> Entry:
-        """Raises LookupError where there is no such kernel, or it is no job."""
-        if kernel_id not in self._entries:
-            raise LookupError("There is no such kernel with a job of its own (any more).")
-        return self._entries[kernel_id]
+        """As :meth:`find`. Raises LookupError where there is none."""
+        if entry := self.find(kernel_id):
+            return entry
+        raise LookupError("There is no such kernel with a job of its own (any more).")
 
     async def keep(self, kernel_id: str) -> None:
         """The person wants it, though it computes nothing. Raises LookupError, Conflict or NoAnswer."""

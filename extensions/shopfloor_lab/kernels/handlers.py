@@ -12,6 +12,7 @@ from jupyter_server.services.sessions.sessionmanager import SessionManager
 from shopfloor_jobs.fields import Refused
 
 from shopfloor_lab.answering import JsonHandler, for_the_person
+from shopfloor_lab.errors import Conflict
 
 from .form import KernelForm
 from .managers import JobKernels
@@ -60,7 +61,10 @@ class JobKernelsHandler(KernelHandler):
 
 
 class JobKernelHandler(KernelHandler):
-    """One of them; DELETE cancels or ends it, and takes one that has ended off the list."""
+    """One of them; DELETE cancels or ends it, and takes one that has ended off the list.
+
+    With ``living=true`` that is refused, for how it ended and what it printed are to be read.
+    """
 
     @for_the_person
     async def get(self, kernel: str) -> None:
@@ -78,6 +82,8 @@ class JobKernelHandler(KernelHandler):
         entry = self.kernels.board.entry(kernel)
         if not entry.cause and kernel in self.kernels:
             await self.kernels.shutdown_kernel(kernel)
+        elif entry.cause and self.get_query_argument("living", "") == "true":
+            raise Conflict(f"It has ended meanwhile: {entry.cause}")
         else:
             await self.kernels.board.remove(kernel)
             if kernel in self.kernels:

@@ -57,6 +57,11 @@ class JobKernels(AsyncMappingKernelManager):
         """As Jupyter's own; ``chosen`` makes the kernel a job with this request."""
         if given.get("kernel_id") in self:
             return await super()._async_start_kernel(**given)
+        if ended := self.board.find(given.get("kernel_id")):
+            # A page asks once more for the one that its notebook was opened with: that has ended, and may not be
+            # taken for what runs here now.
+            del given["kernel_id"]
+            given["kernel_name"] = given.get("kernel_name") or ended.name
         if chosen is not None:
             given["chosen"] = chosen
         kernel_id = await super()._async_start_kernel(**given)
