@@ -161,8 +161,9 @@ class Agent:
             if self._life:
                 self._life.keep()
         elif what == "end":
-            # Whoever ends it has seen what it printed, or does not care.
-            self._recorder.forget()
+            if not asked.get("keep"):
+                # Whoever ends it has seen what it printed, or does not care.
+                self._recorder.forget()
             self._end()
         elif what != "report":
             raise ValueError(f"do: {what!r} is none of start, signal, keep, end, report, runs")

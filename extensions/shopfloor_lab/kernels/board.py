@@ -34,9 +34,11 @@ WAITS, RUNS, LEAST = (
     3.0,
     0.2,
 )  # seconds between looks; the least where short cells follow each other
+ENDS_WITHIN = 15.0  # seconds for a job that was told to end
 MOVED = 30.0  # seconds for which the end that the scheduler has for a running job is believed
 LOG_LINES = 20
 NOTEBOOK = "notebook"  # the type of its sessions
+RUNS_ON = "This server cannot have it again ({}); its job runs on, for the next one."
 MAY_LIVE = "It was told to end, and nobody says whether it has: its job may still run."
 Row = dict[str, Any]
 
@@ -227,6 +229,7 @@ class Board:
         entry = self.entry(kernel_id)
         if not entry.cause:
             return await self._link(kernel_id).runs()
+        await entry.is_buried.wait()
         try:
             return list(await asyncio.to_thread(read_runs, entry.job.path)) if entry.job else []
         except OSError as error:
@@ -325,6 +328,12 @@ class Board:
             entry.cause = str(error) or type(error).__name__
             # What Jupyter itself says of it must be true as well.
             kernel.execution_state, kernel.reason = "dead", entry.cause
+            if kernel.taken and entry.link:
+                # What it has computed for hours is not this server's to end; its link stays, for the person to end it.
+                entry.cause = RUNS_ON.format(entry.cause)
+                entry.is_buried.set()
+                self.stir()
+                return
             # It may run, and Jupyter could not write down how to reach it: nobody else ends the job.
             await self._bury(entry, ends_job=entry.link is not None)
         self.stir()
@@ -339,7 +348,9 @@ class Board:
 
     async def _read_last(self, entry: Entry, ends_job: bool) -> None:
         if ends_job and entry.provisioner:
-            await entry.provisioner.cleanup()
+            await entry.provisioner.bury()
+            if entry.job:
+                await _has_ended(entry.job)
         if entry.job:
             with suppress(OSError):
                 text = await asyncio.to_thread(directory.tail, entry.job.path, LOG_LINES)
@@ -363,6 +374,13 @@ class Board:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _has_ended(job: KernelJob) -> None:
+    """Waits some time for a job that was told to end: its agent writes down last what its cells printed."""
+    until = time.monotonic() + ENDS_WITHIN
+    while time.monotonic() < until and not await job.is_over():  # noqa: ASYNC110 - it is asked
+        await asyncio.sleep(LEAST)
 
 
 def _forget_all(path: Path) -> None:

@@ -86,9 +86,9 @@ class Link:
         await self._order({"do": "report"}, within)
         return self.kernel
 
-    async def end(self) -> Told:
-        """End the kernel, and the job with it. Raises NoAnswer."""
-        await self._order({"do": "end"})
+    async def end(self, keep: bool = False) -> Told:
+        """End the kernel, and the job with it; ``keep`` what it printed. Raises NoAnswer."""
+        await self._order({"do": "end", "keep": keep})
         return self.kernel
 
     async def keep(self) -> None:

@@ -178,9 +178,15 @@ class JobProvisioner(KernelProvisionerBase):
         await self.send_signal(signal.SIGTERM)
 
     async def cleanup(self, restart: bool = False) -> None:
-        """End the job, unless the kernel is started again in it."""
-        if restart:
-            return
+        """End the job, unless the kernel is started again in it; what it printed goes with it."""
+        if not restart:
+            await self._release()
+
+    async def bury(self) -> None:
+        """End the job of a kernel that nobody told to end: what it printed stays, for its notebook."""
+        await self._release(keep=True)
+
+    async def _release(self, keep: bool = False) -> None:
         link, self._link = self._link, None
         if self._is_let_go:
             if link:
@@ -190,15 +196,15 @@ class JobProvisioner(KernelProvisionerBase):
             if self.job:
                 await self.job.cancel()
         else:
-            await self._end(link)
+            await self._end(link, keep)
             link.close()
         if self.job:
             await self.job.discard()
 
-    async def _end(self, link: Link) -> None:
+    async def _end(self, link: Link, keep: bool) -> None:
         try:
             if self._starts:
-                await link.end()
+                await link.end(keep)
                 return
         except NoAnswer as error:
             self.log.warning("Kernel %s: %s", self.kernel_id, error)

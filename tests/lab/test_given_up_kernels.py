@@ -1,0 +1,62 @@
+"""A kernel that a Lab server gives up though nobody told it to: what it printed is not lost, nor what it computes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from shopfloor_jobs import directory
+
+from tests.jobs.waiting import wait_until
+
+from . import lab_server
+from .cluster_parts import Person
+from .job_kernels import IPYTHON, kernelspec
+from .pages import execute, opened, printed
+from .test_kernels_found_again import Visits, visits
+
+__all__ = ["visits"]
+
+
+def test_what_one_printed_that_cannot_be_started_again_stays(visits: Visits, person: Person):
+    """Its environment is broken, say by a cell of its own."""
+    line = f"test -e {person.home}/broken && exit 3; exec {' '.join(IPYTHON[:-1])} $0"
+    argv = ["/bin/sh", "-c", line, "{connection_file}"]
+    kernelspec(person.home / "data", "plain", argv, "python", {}, metadata={})
+    kernel = visits.start()
+    tag = visits.running(kernel)["tag"]
+    page = opened(visits.server, kernel)
+    said = printed(page, execute(page, "import os; print(os.getpid(), flush=True)", cellId="c1"))
+    page.close()
+    (person.home / "broken").touch()
+    os.kill(int(said), signal.SIGKILL)
+    row = visits.until(kernel, lambda row: row["unsaved"], "it is given up, and left what it said")
+    assert row["state"] == "ended"
+    wait_until(lambda: not person.processes_of_jobs(), 20, "its job has ended")
+    [run] = visits.ask("GET", f"job-kernels/{kernel}/runs")["runs"]
+    assert run["outputs"][0]["text"] == said
+    path = directory.directory_of(person.home, tag)
+    visits.ask("DELETE", f"job-kernels/{kernel}")
+    assert not (path / "outputs.json").exists()
+
+
+def test_one_that_a_server_cannot_have_again_runs_on(
+    visits: Visits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    """Jupyter cannot write down how to reach it, for a full disk, say."""
+    kernel = visits.start()
+    visits.running(kernel)
+    assert visits.say(kernel, "kept = 36; print('kept')") == "kept\n"
+    visits.kill()
+    (tmp_path / f"kernel-{kernel}.json").mkdir()
+    monkeypatch.setattr(lab_server.tempfile, "mkdtemp", lambda **_: str(tmp_path))
+    visits.begin()
+    monkeypatch.undo()
+    row = visits.until(kernel, lambda row: row["state"] == "ended", "this server has it not")
+    assert "cannot have it again" in row["cause"] and "runs on" in row["cause"]
+    visits.kill()
+    visits.begin()
+    visits.running(kernel)
+    assert visits.say(kernel, "print(kept)") == "36\n"
