@@ -208,6 +208,22 @@ def test_the_end_of_the_kernel_ends_what_ran_and_keeps_what_was_printed(kernel: 
     assert (kernel.texts("a"), kernel.texts("b")) == (["before"], ["half"])
 
 
+def test_what_the_last_kernel_did_not_get_runs_in_the_next_one(kernel: Kernel):
+    """It waited at the agent's door as the kernel died."""
+    asked = kernel.ask()
+    kernel.runs.kernel_ended(500.0)
+    kernel.say(asked, "execute_input", code="", execution_count=1)
+    assert not kernel.runs.busy, "a late word of the one that has ended"
+    kernel.runs.kernel_begins()
+    kernel.say(asked, "status", execution_state="busy")
+    kernel.say(asked, "execute_input", code="", execution_count=1)
+    assert kernel.runs.busy and kernel.runs.execution == "busy"
+    assert (kernel.cell()["state"], kernel.cell()["ended"]) == ("running", None)
+    kernel.idle(asked)
+    assert (kernel.cell()["state"], kernel.cell()["ended"]) == ("done", kernel.now)
+    assert not kernel.runs.busy
+
+
 def test_the_last_run_of_a_cell_counts_also_while_the_one_before_runs(kernel: Kernel):
     first = kernel.ask()
     kernel.print(first, "first")

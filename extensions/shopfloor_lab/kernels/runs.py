@@ -153,7 +153,7 @@ class Runs:
         self._runs: dict[str, _Recorded] = {}
         self._running: dict[str, _Recorded] = {}
         self._captures = Captures()
-        self._state = "starting"
+        self._state, self._lives = "starting", False
         self.signs = self.changes = 0
 
     @property
@@ -168,13 +168,14 @@ class Runs:
         return "busy" if self._running and self._state == "idle" else self._state
 
     def kernel_begins(self) -> None:
-        self._captures, self._state = Captures(), "starting"
+        self._captures, self._state, self._lives = Captures(), "starting", True
         for run in self._runs.values():
             self.changes += run.broken
             run.broken = False
 
     def kernel_ended(self, at: float) -> None:
         """Whatever ran has ended with the kernel."""
+        self._lives = False
         for run in list(self._running.values()):
             run.broken = True
             self._end(run, at)
@@ -255,6 +256,10 @@ class Runs:
 
     def _input(self, run: _Recorded | None, message: Message) -> None:
         if run:
+            if run.ended is not None and self._lives and run.msg_id in self._runs:
+                # It waited as the kernel before this one died, and is computed now.
+                run.ended, run.broken, run.replied = None, False, False
+                self._running[run.msg_id] = run
             run.began = message.at
             self._count(run, message)
 
