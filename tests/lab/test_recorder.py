@@ -171,6 +171,20 @@ async def test_of_what_is_not_read_in_time_no_more_waits_than_is_kept(
     assert len(run["outputs"][0]["text"]) + run["dropped"] == pytest.approx(30 * MB, rel=0.001)
 
 
+async def test_of_many_short_outputs_nothing_is_left_out(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+):
+    """They take far more memory while they wait than they are long."""
+    monkeypatch.setattr(recorder, "QUIET", 60_000)
+    monkeypatch.setattr(recorder, "LATEST", 60)
+    texts = [f"{n};" for n in range(15_000)]
+    await here.kernel.run("flood", *texts)
+    await async_wait_until(lambda: here.recorder._handled > 0, 20, "no more wait than may")
+    run = await here.until_done("flood")
+    assert run["dropped"] == 0
+    assert run["outputs"][0]["text"] == "".join(texts)
+
+
 async def test_what_somebody_has_seen_is_in_the_answer(here: Place):
     listener = await here.kernel.listener()
     for number in range(20):

@@ -49,6 +49,7 @@ class Recorder:
         self._worked = time.monotonic()
         self._waiting: deque[Message] = deque()
         self._size = self._handled = 0  # bytes of those, and of those before
+        self._length = 0  # of that, what they say
         self._asked: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._over = False
@@ -159,8 +160,10 @@ class Recorder:
                     self._note(message)
                 else:
                     self._wait(message)
-            while self._size > LIMIT:
+            while self._length > LIMIT:
                 self._note(self._oldest(), keep=False)
+            if self._size > LIMIT:
+                self._read()  # short ones, of which nothing need be left out
 
     def _take_piece(self) -> bool:
         taken = 0
@@ -185,11 +188,13 @@ class Recorder:
     def _wait(self, message: Message) -> None:
         self._waiting.append(message)
         self._size += _weight(message)
+        self._length += message.size
 
     def _oldest(self) -> Message:
         message = self._waiting.popleft()
         weight = _weight(message)
         self._size -= weight
+        self._length -= message.size
         self._handled += weight
         return message
 
