@@ -39,7 +39,7 @@ class Lab:
         # (FileContentsManager._dir_model), and Lab lists it every ten seconds. It finds the folder the next time.
         page.add_locator_handler(
             page.locator(".jp-Dialog", has_text="Directory not found"),
-            lambda dialog: dialog.locator(".jp-mod-accept").click(),
+            lambda dialog: dialog.get_by_role("button", name="Close").click(),
         )
 
     def new_notebook(self) -> Notebook:

@@ -98,6 +98,7 @@ def is_asked_before_it_is_lost(lab: Lab, notebook: Notebook) -> None:
     lab.open_file("long.ipynb")
     expect(notebook.panel.get_by_text("run 2", exact=True)).to_be_visible()
     notebook.save()
+    expect(page.locator(".lm-DockPanel-tabBar .jp-mod-dirty")).to_have_count(0)
     page.locator(".lm-DockPanel-tabBar .lm-mod-current .lm-TabBar-tabCloseIcon").click()
     expect(notebook.panel).to_have_count(0)
     lab.jobs()
