@@ -211,8 +211,15 @@ export class Api {
     return this._ask('PATCH', ['job-kernels', id], { keep: true });
   }
 
-  /** Cancels one that waits, ends one that runs, takes one that has ended off the list. */
-  async endKernel(id: string): Promise<void> {
+  /** Cancels one that waits, ends one that runs; one that has ended is refused, for its end is to be read. */
+  async stopKernel(id: string): Promise<void> {
+    await this._ask('DELETE', ['job-kernels', id], undefined, {
+      living: 'true'
+    });
+  }
+
+  /** Takes one that has ended off the list, and what it printed with it. */
+  async removeKernel(id: string): Promise<void> {
     await this._ask('DELETE', ['job-kernels', id]);
   }
 

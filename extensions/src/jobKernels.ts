@@ -14,7 +14,7 @@ import { Refusal } from './refusal.ts';
 /** The part of the server's API that it needs. */
 export type KernelApi = Pick<
   Api,
-  'jobKernels' | 'startKernel' | 'keepKernel' | 'endKernel'
+  'jobKernels' | 'startKernel' | 'keepKernel' | 'stopKernel' | 'removeKernel'
 >;
 
 /**
@@ -179,13 +179,22 @@ export class JobKernels implements IDisposable {
     }
   }
 
-  /** Cancels one that waits, ends one that runs, takes one that has ended off the list. */
-  async end({ id }: Pick<JobKernel, 'id'>): Promise<void> {
+  /** Cancels one that waits, ends one that runs; one that has ended meanwhile stays, and says so. */
+  stop({ id }: Pick<JobKernel, 'id'>): Promise<void> {
+    return this._end(id, () => this._api.stopKernel(id));
+  }
+
+  /** Takes one that has ended off the list. */
+  remove({ id }: Pick<JobKernel, 'id'>): Promise<void> {
+    return this._end(id, () => this._api.removeKernel(id));
+  }
+
+  private async _end(id: string, order: () => Promise<void>): Promise<void> {
     this._going.add(id);
     this._endedHere.add(id);
     this.setRefusal(id, null);
     try {
-      await this._order(() => this._api.endKernel(id));
+      await this._order(order);
       this._answered.delete(id);
     } catch (error) {
       this._going.delete(id);

@@ -1,6 +1,6 @@
 /** What the panel's rows of kernels do: open their notebooks, interrupt, restart, stop, remove, and ask for one like it. */
 
-import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import { Dialog, showDialog } from '@jupyterlab/apputils';
 import { NotebookPanel } from '@jupyterlab/notebook';
 import {
   type Contents,
@@ -45,12 +45,17 @@ export function kernelActions(
     'What its cells printed last is in no saved notebook yet, and is lost with it. Open the notebook, and save it, to keep that.'
   );
 
+  /** Throws `Refusal`: the notebook may be gone. */
   const openNotebook = async ({ path }: JobKernel) => {
-    const opened: unknown = await commands.execute('docmanager:open', {
-      path,
-      factory: 'Notebook'
-    });
-    return opened instanceof NotebookPanel ? opened : null;
+    try {
+      const opened: unknown = await commands.execute('docmanager:open', {
+        path,
+        factory: 'Notebook'
+      });
+      return opened instanceof NotebookPanel ? opened : null;
+    } catch (error) {
+      throw new Refusal(error instanceof Error ? error.message : String(error));
+    }
   };
   /** Carries out an order of Jupyter's own; what it answers else stands in the row. */
   const orBeside = async (kernel: JobKernel, order: () => Promise<void>) => {
@@ -62,22 +67,35 @@ export function kernelActions(
       jobs.setRefusal(kernel.id, why);
     }
   };
-  const isMeant = async (title: string, body: string, label: string) => {
-    const { button } = await showDialog({
-      title,
-      body,
-      buttons: [
-        Dialog.cancelButton({ label: trans.__('Cancel') }),
-        Dialog.warnButton({ label })
-      ],
-      defaultButton: 0
-    });
-    return button.accept;
+  /** Asks first; false also where another question is open. */
+  const isMeant = oneAtATime(
+    async (title: string, body: string, label: string) => {
+      const { button } = await showDialog({
+        title,
+        body,
+        buttons: [
+          Dialog.cancelButton({ label: trans.__('Cancel') }),
+          Dialog.warnButton({ label })
+        ],
+        defaultButton: 0
+      });
+      return button.accept;
+    }
+  );
+  /** What would be lost with it, in words; null for nothing. */
+  const lossOf = async (kernel: JobKernel) => {
+    if (kernel.execution === 'busy') {
+      return trans.__(
+        'It computes. What it has not finished is lost, as are its variables; files stay.'
+      );
+    }
+    return (await isUnsaved(kernel)) ? unsaved : null;
   };
 
   /** Whether its cells printed what nobody saved, and no notebook that is open here has it. */
-  const isUnsaved = async ({ id, path }: JobKernel) => {
-    if (path === null || notebooks.panelsOf(id).length) {
+  const isUnsaved = async ({ id, path, silent_since }: JobKernel) => {
+    const isOpen = notebooks.panelsOf(id).length > 0;
+    if (path === null || isOpen || silent_since !== null) {
       return false;
     }
     try {
@@ -97,14 +115,10 @@ export function kernelActions(
     }
   };
 
+  const stopping = new Set<string>();
+
   return {
-    open: kernel => {
-      openNotebook(kernel).catch((error: unknown) =>
-        Notification.error(
-          error instanceof Error ? error.message : String(error)
-        )
-      );
-    },
+    open: kernel => void orNotify(() => openNotebook(kernel)),
     interrupt: kernel =>
       orBeside(kernel, () => KernelAPI.interruptKernel(kernel.id, settings)),
     restart: oneAtATime(async kernel => {
@@ -118,45 +132,51 @@ export function kernelActions(
       ) {
         // Through the notebook where that is open, which then knows that its cells run no more.
         const [panel] = notebooks.panelsOf(kernel.id);
-        await orBeside(kernel, () =>
-          panel
-            ? panel.sessionContext.restartKernel()
-            : KernelAPI.restartKernel(kernel.id, settings)
+        // Its connection's own restart: the context's says nothing of a refusal.
+        const connection = panel?.sessionContext.session?.kernel;
+        await orBeside(
+          kernel,
+          () =>
+            connection?.restart() ??
+            KernelAPI.restartKernel(kernel.id, settings)
         );
       }
     }),
-    stop: oneAtATime(async kernel => {
-      const loss =
-        kernel.execution === 'busy'
-          ? trans.__(
-              'It computes. What it has not finished is lost, as are its variables; files stay.'
-            )
-          : (await isUnsaved(kernel))
-            ? unsaved
-            : null;
-      if (
-        loss === null ||
-        (await isMeant(
-          trans.__('Stop the kernel of “%1”?', kernelName(kernel)),
-          loss,
-          trans.__('Stop it')
-        ))
-      ) {
-        void jobs.end(kernel);
+    stop: async kernel => {
+      if (stopping.has(kernel.id)) {
+        return;
       }
-    }),
-    remove: oneAtATime(async kernel => {
+      stopping.add(kernel.id);
+      try {
+        const loss = await lossOf(kernel);
+        const name = kernelName(kernel);
+        if (
+          loss === null ||
+          (await isMeant(
+            trans.__('Stop the kernel of “%1”?', name),
+            loss,
+            trans.__('Stop it')
+          ))
+        ) {
+          void jobs.stop(kernel);
+        }
+      } finally {
+        stopping.delete(kernel.id);
+      }
+    },
+    remove: async kernel => {
+      const name = kernelName(kernel);
       if (
         !kernel.unsaved ||
         (await isMeant(
-          trans.__('Remove the kernel of “%1”?', kernelName(kernel)),
+          trans.__('Remove the kernel of “%1”?', name),
           unsaved,
           trans.__('Remove it')
         ))
       ) {
-        void jobs.end(kernel);
+        void jobs.remove(kernel);
       }
-    }),
+    },
     startAgain: oneAtATime(async kernel => {
       const { name, chosen, path } = kernel;
       await orNotify(async () => {

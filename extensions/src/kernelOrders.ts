@@ -54,6 +54,7 @@ export async function newNotebook(
     if (!(opened instanceof NotebookPanel)) {
       throw new Refusal(trans.__('Lab did not open the new notebook.'));
     }
+    onceItHasAKernel(opened, forgetKernelId);
     // So that Lab asks for a name when it is saved first, as it does for those that it makes itself.
     opened.isUntitled = true;
     await opened.context.ready;
@@ -139,6 +140,29 @@ async function attach(
   remember(panel, chosen);
 }
 
+/** Lab would ask for the same kernel again when its job is over, by its id and without its name. */
+function forgetKernelId({ sessionContext }: NotebookPanel): void {
+  sessionContext.kernelPreference = {
+    ...sessionContext.kernelPreference,
+    id: undefined
+  };
+}
+
+function onceItHasAKernel(
+  panel: NotebookPanel,
+  order: (panel: NotebookPanel) => void
+): void {
+  const { sessionContext } = panel;
+  const look = () => {
+    if (sessionContext.session?.kernel) {
+      sessionContext.kernelChanged.disconnect(look);
+      order(panel);
+    }
+  };
+  sessionContext.kernelChanged.connect(look);
+  look();
+}
+
 /** A job that no notebook got is not left behind to wait and to cost. */
 async function orEnd<T>(
   jobs: JobKernels,
@@ -149,7 +173,7 @@ async function orEnd<T>(
     return await order();
   } catch (error) {
     if (job) {
-      await jobs.end(job);
+      await jobs.stop(job);
     }
     throw error;
   }

@@ -123,7 +123,7 @@ export const kernels: JupyterFrontEndPlugin<KernelsPart> = {
           formCame,
           change: one => void change(one),
           again: (...args) => void again(...args),
-          cancel: kernel => void orTell(jobs.end(kernel), kernel),
+          cancel: kernel => void orTell(jobs.stop(kernel), kernel),
           keep,
           trans
         })

@@ -104,9 +104,31 @@ def test_what_a_notebook_of_somebody_else_asks_for_is_seen_before_it_is_asked(lo
         assert asked == []
 
 
-def open_on_a_node(lab: Lab) -> Notebook:
+def test_after_its_job_a_notebook_is_still_in_its_own_language(local_hub: Case):
+    with visit(local_hub, "kernel-language", "trainer") as lab:
+        page = lab.page
+        notebook = open_on_a_node(lab, "R")
+        toolbar = notebook.panel.get_by_test_id("shopfloor-kernel")
+        expect(toolbar).to_have_attribute("data-state", "running", timeout=LAB_MS)
+        notebook.begin_cell("cat(6 * 7)")
+        notebook.wait_printed("42")
+        notebook.save_as("language.ipynb")
+        stop_kernel(lab)
+        expect(notebook.panel.get_by_text("No Kernel")).to_be_visible()
+        notebook.panel.locator(".jp-Cell").last.click()
+        notebook.begin_cell("cat(paste('still', R.version$language))")
+        notebook.wait_printed("still R")
+        expect(toolbar.get_by_role("button", name="Here", exact=True)).to_be_visible()
+        notebook.save()
+        page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        page.get_by_role("menuitem", name="Shut Down Kernel", exact=True).click()
+        expect(notebook.panel.get_by_text("No Kernel")).to_be_visible()
+
+
+def open_on_a_node(lab: Lab, environment: str = "Python 3 (ipykernel)") -> Notebook:
     lab.new_launcher()
-    card = lab.page.locator(f'.jp-LauncherCard[data-category="{CATEGORY}"]').first
+    cards = lab.page.locator(f'.jp-LauncherCard[data-category="{CATEGORY}"]')
+    card = cards.filter(has=lab.page.get_by_text(environment, exact=True))
     expect(card).to_be_visible()
     lab.page.screenshot(path=RESULTS / "kernel-launcher.png")
     card.click()

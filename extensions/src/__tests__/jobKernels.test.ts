@@ -16,7 +16,8 @@ class HandFed implements KernelApi {
   jobKernels = () => this._ask<JobKernelList>('list');
   startKernel = () => this._ask<JobKernel>('start');
   keepKernel = (id: string) => this._ask<JobKernel>(`keep ${id}`);
-  endKernel = (id: string) => this._ask<void>(`end ${id}`);
+  stopKernel = (id: string) => this._ask<void>(`stop ${id}`);
+  removeKernel = (id: string) => this._ask<void>(`remove ${id}`);
 
   async give(value?: unknown): Promise<void> {
     this.answers.shift()!.give(value);
@@ -117,18 +118,18 @@ test('a refused order is told beside its kernel, until the next one', async () =
 
 test('one that is to end is marked until it has, or the order was refused', async () => {
   jobs.take(told(10, makeKernel()));
-  void jobs.end(makeKernel());
+  void jobs.stop(makeKernel());
   assert.ok(jobs.isGoing('k1'));
   await api.give();
   assert.ok(jobs.isGoing('k1'));
   await api.give(told(11, makeKernel({ state: 'ended' })));
   assert.equal(jobs.isGoing('k1'), false);
   assert.ok(jobs.wasEndedHere('k1'));
-  void jobs.end(makeKernel());
+  void jobs.remove(makeKernel());
   await api.fail('No.');
   assert.equal(jobs.isGoing('k1'), false);
   assert.equal(jobs.wasEndedHere('k1'), false);
-  assert.deepEqual(api.asked, ['end k1', 'list', 'end k1', 'list']);
+  assert.deepEqual(api.asked, ['stop k1', 'list', 'remove k1', 'list']);
 });
 
 test('it is asked again when nothing is heard of one that lives, or the last look failed', async () => {
