@@ -42,6 +42,7 @@ class JobsHandler(RequestHandler):
 
 class OfferHandler(RequestHandler):
     def get(self) -> None:
+        self.application.settings["offers"] += 1
         self.finish(json.dumps(self.application.settings["offer"]))
 
 
@@ -49,8 +50,9 @@ class OfferHandler(RequestHandler):
 async def jobs_hub() -> AsyncIterator[Application]:
     """``settings`` has its ``answer`` and ``status``, which a test may change, and its ``url``.
 
-    The answer's ETag is made from all of it, unless there is an ``etag``. ``offer`` is what may be asked for. While the
-    event ``answers`` is not set, it is silent about jobs; ``asked`` is set when it is asked for them.
+    The answer's ETag is made from all of it, unless there is an ``etag``. ``offer`` is what may be asked for, and was
+    ``offers`` times. While the event ``answers`` is not set, it is silent about jobs; ``asked`` is set when it is asked
+    for them.
     """
     health = {"looked": 1.0, "trouble": "", "since": None}
     application = Application(
@@ -58,6 +60,7 @@ async def jobs_hub() -> AsyncIterator[Application]:
         status=200,
         etag="",
         offer={},
+        offers=0,
         answer={"jobs": [], "health": health},
         answers=asyncio.Event(),
         asked=asyncio.Event(),
