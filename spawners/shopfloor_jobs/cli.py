@@ -115,7 +115,7 @@ def connect(options: argparse.Namespace) -> tuple[Scheduler, str]:
     config = scheduler_config(options.scheduler)
     try:
         scheduler = scheduler_from(config)
-    except TypeError as error:
+    except ValueError as error:
         raise Refused("scheduler", json.dumps(config), str(error)) from error
     if config["type"] == "slurm":
         return scheduler, pwd.getpwuid(os.getuid()).pw_name

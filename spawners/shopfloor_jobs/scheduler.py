@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .accounts import Accounts
+from .fields import shorten
 from .job import Job, Seen
 from .request import Request
 from .runner import PASSED
@@ -147,7 +148,7 @@ def scheduler_from(config: Mapping[str, Any]) -> Scheduler:
     """The scheduler that a configuration names, such as the one inside an offer.
 
     ``{"type": "slurm", "conf": "/etc/slurm/slurm.conf"}`` or ``{"type": "local", "state": "/dir"}``.
-    Raises ValueError for an unknown type, and for an option that it does not have or needs.
+    Raises ValueError for an unknown type, and for an option that it does not have or needs, or that is of another type.
     """
     options = {key: value for key, value in config.items() if key != "type"}
     if config.get("type") == "slurm":
@@ -161,12 +162,27 @@ def scheduler_from(config: Mapping[str, Any]) -> Scheduler:
     raise ValueError(f"scheduler.type: {config.get('type')!r} is neither 'slurm' nor 'local'")
 
 
+# What a configuration can say, by the annotation of the option; one with any other is set by code alone.
+_SAID = {
+    "str": ((str,), "text"),
+    "str | None": ((str, type(None)), "text"),
+    "float": ((float, int), "a number"),
+}
+
+
 def _made(kind: Callable[..., Scheduler], name: str, options: Mapping[str, Any]) -> Scheduler:
-    possible = inspect.signature(kind).parameters
-    for option in options:
+    possible = {
+        option: one
+        for option, one in inspect.signature(kind).parameters.items()
+        if one.annotation in _SAID
+    }
+    for option, value in options.items():
         if option not in possible:
             known = ", ".join(possible)
             raise ValueError(f"scheduler.{option}: unknown for {name!r}; possible are {known}")
+        types, what = _SAID[possible[option].annotation]
+        if not isinstance(value, types) or isinstance(value, bool):
+            raise ValueError(f"scheduler.{option}: {shorten(value)} is not possible: {what}")
     for option, one in possible.items():
         if one.default is one.empty and option not in options:
             raise ValueError(f"scheduler.{option}: is missing for {name!r}")

@@ -123,7 +123,11 @@ def test_only_your_own_jobs_are_listed_and_cancelled(run: Run):
         (("submit", "--count", "0", "--", "true"), 2, "count: 0 is not possible: at least 1"),
         (("submit", "--cpus", "90000", "--", "true"), 1, "cpus: '90000' .* on this machine"),
         (("list", "--scheduler", "pbs"), 2, "scheduler: 'pbs' is not possible: 'slurm', 'local'"),
-        (("list", "--scheduler", '{"type": "local", "stat": 1}'), 2, "scheduler: .*'stat'"),
+        (
+            ("list", "--scheduler", '{"type": "local", "stat": 1}'),
+            2,
+            "scheduler: .*.stat: unknown for",
+        ),
         (("show", "nothing"), 1, "you have no job 'nothing'"),
     ],
 )

@@ -26,8 +26,10 @@ async def person(tmp_path: Path) -> AsyncIterator[Person]:
 
 
 class JobsHandler(RequestHandler):
-    def get(self) -> None:
+    async def get(self) -> None:
         assert self.request.headers["Authorization"] == "token secret"
+        self.application.settings["asked"].set()
+        await self.application.settings["answers"].wait()
         status = self.application.settings["status"]
         if status != 200:
             self.send_error(status)
@@ -40,6 +42,7 @@ class JobsHandler(RequestHandler):
 
 class OfferHandler(RequestHandler):
     def get(self) -> None:
+        self.application.settings["offers"] += 1
         self.finish(json.dumps(self.application.settings["offer"]))
 
 
@@ -47,7 +50,9 @@ class OfferHandler(RequestHandler):
 async def jobs_hub() -> AsyncIterator[Application]:
     """``settings`` has its ``answer`` and ``status``, which a test may change, and its ``url``.
 
-    The answer's ETag is made from all of it, unless there is an ``etag``. ``offer`` is what may be asked for.
+    The answer's ETag is made from all of it, unless there is an ``etag``. ``offer`` is what may be asked for, and was
+    ``offers`` times. While the event ``answers`` is not set, it is silent about jobs; ``asked`` is set when it is asked
+    for them.
     """
     health = {"looked": 1.0, "trouble": "", "since": None}
     application = Application(
@@ -55,13 +60,18 @@ async def jobs_hub() -> AsyncIterator[Application]:
         status=200,
         etag="",
         offer={},
+        offers=0,
         answer={"jobs": [], "health": health},
+        answers=asyncio.Event(),
+        asked=asyncio.Event(),
     )
+    application.settings["answers"].set()
     sockets = bind_sockets(0, "127.0.0.1")
     server = HTTPServer(application)
     server.add_sockets(sockets)
     application.settings["url"] = f"http://127.0.0.1:{sockets[0].getsockname()[1]}/hub/api"
     yield application
+    application.settings["answers"].set()
     server.stop()
     await server.close_all_connections()
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
+from shopfloor_lab import hub as hub_module
+from shopfloor_lab.kernels.lab import Lab
 from shopfloor_lab.kernels.managers import JobKernels
+from tornado.web import Application
 
 from tests.jobs.waiting import async_wait_until
 
@@ -83,3 +88,42 @@ async def test_other_kernels_start_as_ever(server: JobKernels, tmp_path: Path):
     with pytest.raises(FileNotFoundError):
         await server.start_kernel(kernel_name="local-gone")
     assert server.list_kernel_ids() == [kernel]
+
+
+COMPUTES = """
+import os, time
+while not os.path.exists({path!r}):
+    time.sleep(0.02)
+"""
+
+
+async def test_what_an_agent_or_jupyter_says_is_told_though_the_hub_is_silent(
+    person: Person,
+    server: JobKernels,
+    jobs_hub: Application,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(hub_module, "TIMEOUT", 120)
+    jobs_hub.settings["offer"] = {**person.offer.to_json(), "version": 1}
+    url = {"JUPYTERHUB_API_URL": jobs_hub.settings["url"], "JUPYTERHUB_API_TOKEN": "secret"}
+    server.lab = Lab(environment={**os.environ, **url})
+    told: list[list[dict[str, Any]]] = []
+    server.board.emit = told.append
+    busy = await server.start_kernel(kernel_name=NAME)
+
+    def last(kernel: str) -> dict[str, Any]:
+        return next((row for row in told[-1] if row["id"] == kernel), {}) if told else {}
+
+    await async_wait_until(lambda: last(busy).get("state") == "running", 40, "it runs")
+    jobs_hub.settings["answers"].clear()
+    jobs_hub.settings["asked"].clear()
+    await asyncio.wait_for(jobs_hub.settings["asked"].wait(), 20)
+    go = tmp_path / "go"
+    async with Talk(server.get_kernel(busy)) as talk:
+        talk.client.execute(COMPUTES.format(path=str(go)))
+        await async_wait_until(lambda: last(busy)["execution"] == "busy", 20, "it computes")
+        go.touch()
+        await async_wait_until(lambda: last(busy)["execution"] == "idle", 20, "it is done")
+    assert not jobs_hub.settings["answers"].is_set()
+    jobs_hub.settings["answers"].set()

@@ -59,6 +59,7 @@ class Entry:
         self.is_buried = asyncio.Event()
         self.start: dict[str, Any] = {}
         self.last_told: dict[str, Any] = {}
+        self.asking: asyncio.Future[None] | None = None
         self._job: KernelJob | None = None
 
     @property
@@ -298,10 +299,25 @@ class Board:
             await set_within(self._stirred, WAITS if waits else RUNS)
 
     async def _look(self) -> None:
+        """Tell what is known now, and ask what is not: a hub that is away holds up the answer, and nothing else."""
         for entry in self._living():
+            if entry.asking is None or entry.asking.done():
+                entry.asking = asyncio.ensure_future(self._ask(entry))
+                self._soon(entry.asking)
+        self._tell()
+
+    def _tell(self) -> None:
+        rows = self.rows()
+        if rows != self._shown:
+            self._shown = rows
+            self.emit(rows)
+
+    async def _ask(self, entry: Entry) -> None:
+        """What becomes of its job, by those who may take long to say."""
+        try:
             job = entry.job
             if job is None:
-                continue
+                return
             if job.kept and job.kept.session != entry.session:
                 await job.keep(replace(job.kept, session=entry.session))
             if entry.link:
@@ -312,10 +328,9 @@ class Board:
             # Its restarter sees that, too, but none is there while a person's own restart fails.
             if quiet and await job.is_over():
                 self._over(entry.id)
-        rows = self.rows()
-        if rows != self._shown:
-            self._shown = rows
-            self.emit(rows)
+            self._tell()
+        except Exception:  # whatever one of them said: the next look asks again
+            log.exception("A look at kernel %s failed", entry.id)
 
     def _living(self) -> list[Entry]:
         return [one for one in self._entries.values() if not one.cause]

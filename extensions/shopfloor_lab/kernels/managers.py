@@ -16,11 +16,11 @@ from tornado import web
 from traitlets import default
 
 from shopfloor_lab.errors import NoAnswer
-from shopfloor_lab.offer import NoOffer
 
-from . import adopting
-from .board import Board
+from .adopting import Adopting
+from .board import Board, Entry
 from .job import KernelJob
+from .kept import Kept
 from .kernel import JobKernel
 from .lab import Lab
 from .provisioner import NAMED, JobProvisioner
@@ -33,7 +33,7 @@ class JobKernels(AsyncMappingKernelManager):
         super().__init__(**settings)
         self.lab = Lab()
         self.board = Board(self._job_is_over)
-        self._adopting: asyncio.Task[bool] | None = None
+        self._adopting = Adopting(self.lab, self._have, self._is_here)
         self._ended: set[str] = set()  # by the person, though the end may take its time
 
     @default("use_pending_kernels")
@@ -57,11 +57,11 @@ class JobKernels(AsyncMappingKernelManager):
         """As Jupyter's own; ``chosen`` makes the kernel a job with this request."""
         if given.get("kernel_id") in self:
             return await super()._async_start_kernel(**given)
-        if ended := self.board.find(given.get("kernel_id")):
-            # A page asks once more for the one that its notebook was opened with: that has ended, and may not be
-            # taken for what runs here now.
+        if "taken" not in given and (other := self._not_here(given.get("kernel_id"))):
+            # A page asks once more for the one that its notebook was opened with: that may not be taken for what
+            # runs here now.
             del given["kernel_id"]
-            given["kernel_name"] = given.get("kernel_name") or ended.name
+            given["kernel_name"] = given.get("kernel_name") or other.name
         if chosen is not None:
             given["chosen"] = chosen
         kernel_id = await super()._async_start_kernel(**given)
@@ -78,6 +78,10 @@ class JobKernels(AsyncMappingKernelManager):
         return kernel_id
 
     start_kernel = _async_start_kernel
+
+    def _not_here(self, kernel_id: str | None) -> Entry | Kept | None:
+        """The kernel, where it has ended, or another server has it still."""
+        return self.board.find(kernel_id) or self._adopting.waits_for(kernel_id)
 
     async def _async_shutdown_kernel(
         self, kernel_id: str, now: bool = False, restart: bool = False
@@ -147,6 +151,7 @@ class JobKernels(AsyncMappingKernelManager):
 
     async def _async_shutdown_all(self, now: bool = False) -> None:
         """End the kernels here; those that are jobs run on, for the next server to find."""
+        await self._adopting.close()
         self.board.close()
         ending = self._ended.intersection(self._pending_kernels)
         if ending:
@@ -176,35 +181,18 @@ class JobKernels(AsyncMappingKernelManager):
     async def adopt(self) -> None:
         """Have the kernels again that earlier servers of this person's asked for.
 
-        Done once; where nobody says where jobs are asked for, it is tried again the next time.
+        Done once; what cannot be had yet is had later, and nobody waits for that.
         """
-        if self._adopting is None or (self._adopting.done() and not self._adopting.result()):
-            self._adopting = asyncio.create_task(self._adopt())
-        await asyncio.shield(self._adopting)
+        await self._adopting.once()
 
-    @property
-    def has_adopted(self) -> bool:
-        return self._adopting is not None and self._adopting.done() and self._adopting.result()
+    async def _have(self, job: KernelJob) -> None:
+        if await job.is_over():
+            self.board.add_ended(job)
+        else:
+            await self._take(job)
 
-    async def _adopt(self) -> bool:
-        try:
-            found = await adopting.find(self.lab)
-        except (OSError, NoOffer) as error:
-            self.log.warning("Kernels of earlier servers cannot be found: %s", error)
-            return False
-        except Exception:
-            # Whatever a file that is not whole raises: no kernel is worth a server that does not start.
-            self.log.exception("Kernels of earlier servers cannot be found")
-            return False
-        for job in found:
-            try:
-                if await job.is_over():
-                    self.board.add_ended(job)
-                elif await adopting.is_free(self.lab, job):
-                    await self._take(job)
-            except Exception:
-                self.log.exception("The kernel in %s is left alone", job.path)
-        return True
+    def _is_here(self, kernel_id: str) -> bool:
+        return kernel_id in self or self.board.find(kernel_id) is not None
 
     async def _take(self, job: KernelJob) -> None:
         kept, launch = job.kept, job.order.launch

@@ -17,7 +17,9 @@ from .managers import JobKernels
 class JobSessions(SessionManager):
     """As Jupyter's own, where kernels are not :class:`~.managers.JobKernels`."""
 
-    _has_adopted = False
+    def __init__(self, *given: Any, **settings: Any) -> None:
+        super().__init__(*given, **settings)
+        self._known = set[str]()  # kernels whose sessions are here, or were
 
     async def list_sessions(self) -> list[dict[str, Any]]:
         await self._adopt()
@@ -42,19 +44,29 @@ class JobSessions(SessionManager):
 
     async def _adopt(self) -> None:
         kernels = self.kernel_manager
-        if self._has_adopted or not isinstance(kernels, JobKernels):
+        if not isinstance(kernels, JobKernels):
             return
         await kernels.adopt()
-        if self._has_adopted or not kernels.has_adopted:
-            return  # by somebody who waited beside us, or not to be had now
-        self._has_adopted = True
-        for kernel_id, one in kernels.board.sessions().items():
-            # Not save_session, which would ask for it, and so come by here again.
-            self.cursor.execute("DELETE FROM session WHERE session_id=?", (one.id,))
-            self.cursor.execute(
-                "INSERT INTO session VALUES (?,?,?,?,?)",
-                (one.id, one.path, one.name, one.type, kernel_id),
-            )
+        # The newest first: it is the one that a document was given last.
+        for kernel_id, one in reversed(kernels.board.sessions().items()):
+            if kernel_id not in self._known:
+                self._known.add(kernel_id)
+                self._have(kernel_id, one)
+
+    def _have(self, kernel_id: str, one: Session) -> None:
+        """Unless the document has another kernel here, which the person may have given it meanwhile."""
+        others = self.cursor.execute(
+            "SELECT kernel_id FROM session WHERE session_id=? OR (path=? AND path!='')",
+            (one.id, one.path),
+        ).fetchall()
+        if any(other in self.kernel_manager for (other,) in others):
+            return
+        # Not save_session, which would ask for it, and so come by here again.
+        self.cursor.execute("DELETE FROM session WHERE session_id=?", (one.id,))
+        self.cursor.execute(
+            "INSERT INTO session VALUES (?,?,?,?,?)",
+            (one.id, one.path, one.name, one.type, kernel_id),
+        )
 
     def _note(self, session_id: str) -> None:
         kernels = self.kernel_manager
