@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import websocket
+from shopfloor_lab.kernels.connection import SLOW
 from shopfloor_lab.kernels.early import EARLY_BYTES
 
 from tests.jobs.waiting import wait_until
@@ -26,22 +27,59 @@ if "shopfloor_lab.kernels.agent" in sys.orig_argv:
     while not os.path.exists({path!r}):
         time.sleep(0.05)
 """
+# A kernel that takes its time to load, until the file is there.
+LOADS = """
+import os, sys, time
+while not os.path.exists({path!r}):
+    time.sleep(0.02)
+from ipykernel import kernelapp
+kernelapp.launch_new_instance()
+"""
+WAITS_FOR_FILE = """
+import os, time
+while not os.path.exists({path!r}):
+    time.sleep(0.02)
+print("done")
+"""
+PATIENCE = (
+    0.3  # seconds that Jupyter waits for a kernel's answer, where it is slow to load; 60 otherwise
+)
 
 
 class Queue:
     """A Lab server whose kernels' jobs begin with :meth:`move`."""
 
-    def __init__(self, person: Person, folder: Path):
-        self.person, self._moves = person, folder / "moves"
+    def __init__(self, person: Person, folder: Path, patience: float = 60.0):
+        self.person, self._moves, self._loads = person, folder / "moves", folder / "loads"
         (folder / "first").mkdir()
         (folder / "first" / "sitecustomize.py").write_text(WAITS_FOR.format(path=str(self._moves)))
         leave_offer(person.home, person.offer)
         kernelspec(person.home / "data", "ipython-job", IPYTHON, "python", {})
         kernelspec(person.home / "data", "gone", ["/no/such/program"], "x", {})
+        slow = ["python", "-c", LOADS.format(path=str(self._loads)), "-f", "{connection_file}"]
+        kernelspec(person.home / "data", "slow", slow, "python", {})
+        (person.home / "config").mkdir()
+        (person.home / "config" / "jupyter_server_config.json").write_text(
+            json.dumps(
+                {
+                    "MappingKernelManager": {"kernel_info_timeout": patience},
+                    "ServerApp": {"log_level": "DEBUG"},
+                }
+            )
+        )
         self.server = LabServer(person.home, person.home, PYTHONPATH=str(folder / "first"))
 
     def move(self) -> None:
         self._moves.touch()
+
+    def load(self) -> None:
+        """Have the kernels of ``slow`` answer."""
+        self._loads.touch()
+
+    def says(self, what: str, times: int = 1) -> None:
+        """Return when the server's log has it so often."""
+        log = self.server.log
+        wait_until(lambda: log.read_text().count(what) >= times, 20, f"the log says {what!r}")
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Of Jupyter's own API, which is beside ours."""
@@ -74,6 +112,14 @@ class Queue:
 @pytest.fixture
 def queue(person: Person, tmp_path: Path) -> Iterator[Queue]:
     made = Queue(person, tmp_path)
+    yield made
+    made.server.stop()
+
+
+@pytest.fixture
+def impatient(person: Person, tmp_path: Path) -> Iterator[Queue]:
+    """One whose server soon takes a kernel for slow."""
+    made = Queue(person, tmp_path, PATIENCE)
     yield made
     made.server.stop()
 
@@ -142,6 +188,64 @@ def test_a_page_that_reconnects_hears_how_its_cells_ended(queue: Queue):
     page.close()
 
 
+def test_a_page_that_comes_while_the_cells_run_that_it_left_is_open_at_once(
+    queue: Queue, tmp_path: Path
+):
+    kernel, go = queue.begin(), tmp_path / "go"
+    page = queue.open(kernel)
+    asked = execute(page, WAITS_FOR_FILE.format(path=str(go)))
+    page.close()
+    queue.move()
+
+    def state() -> Any:
+        return queue.ask("GET", f"kernels/{kernel}")["execution_state"]
+
+    wait_until(lambda: state() == "busy", 30, "the cell runs")
+    page = queue.open(kernel)  # within less than Jupyter waits for an answer
+    go.touch()
+    assert printed(page, asked) == "done\n"
+    page.close()
+
+
+def test_a_kernel_that_is_slow_to_load_runs_what_was_queued_and_its_page_stays(impatient: Queue):
+    kernel = impatient.begin("slow")
+    page = impatient.open(kernel)
+    first = execute(page, "print(6 * 7)")
+    impatient.move()
+    impatient.says(SLOW % kernel, 2)
+    second = execute(page, "print(6 * 8)")
+    impatient.load()
+    assert (printed(page, first), printed(page, second)) == ("42\n", "48\n")
+    page.close()
+
+
+def test_cells_of_a_page_that_left_a_kernel_slow_to_load_are_run(impatient: Queue):
+    kernel = impatient.begin("slow")
+    page = impatient.open(kernel)
+    execute(page, "n = 1; print(n)", cellId="first")
+    impatient.move()
+    impatient.says(SLOW % kernel)
+    page.close()
+    no_page_is_there(impatient, kernel)
+    impatient.load()
+    assert impatient.outputs(kernel, "first") == ["1\n"]
+    page = impatient.open(kernel)
+    assert printed(page, execute(page, "n += 1; print(n)")) == "2\n"
+    page.close()
+
+
+def test_a_page_that_leaves_while_the_kernel_loads_is_counted_once(queue: Queue):
+    kernel = queue.begin("slow")
+    page = queue.open(kernel)
+    execute(page, "print(1)", cellId="first")
+    queue.move()
+    queue.says(f"Requesting kernel info from {kernel}")
+    page.close()
+    queue.load()
+    assert queue.outputs(kernel, "first") == ["1\n"]
+    no_page_is_there(queue, kernel)
+
+
 def test_a_page_that_queues_too_much_is_told_so_at_the_cell(queue: Queue):
     kernel = queue.begin()
     page = queue.open(kernel)
@@ -173,6 +277,10 @@ def test_a_kernel_that_cannot_start_tells_its_page_why(queue: Queue):
     queue.move()
     page = queue.open(queue.begin("gone"))
     assert ends(page) == "/no/such/program: No such file or directory"
+
+
+def no_page_is_there(queue: Queue, kernel: str) -> None:
+    wait_until(lambda: queue.ask("GET", f"kernels/{kernel}")["connections"] == 0, 10, "no page")
 
 
 def answered(page: websocket.WebSocket, asked: str) -> dict[str, Any]:

@@ -15,11 +15,13 @@ from jupyter_client.jsonutil import json_default
 from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_v1
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 
-from .early import CELL, Early, Left, Message
+from .early import Early, Left, Message
 
 V1 = "v1.kernel.websocket.jupyter.org"
 WHY = 123  # bytes that a websocket's reason for closing may have
 FAILED = 4500  # a code for closing of our own: the kernel could not be had
+AGAIN = 1011  # one after which a page connects anew
+SLOW = "Kernel %s runs and has not answered yet"
 TOO_MUCH = "It was not queued: more waits for this kernel than is kept for it."
 
 log = logging.getLogger("shopfloor.kernels")
@@ -65,8 +67,11 @@ class PatientConnection(ZMQChannelsWebsocketConnection):
             log.warning("Messages of type %r are not allowed", message.kind)
         elif not self._early.add(message):
             log.warning("Kernel %s waits, and more was sent than is kept for it", self.kernel_id)
-            if message.kind == CELL:
+            if message.is_cell:
                 self._refuse(message)
+
+    def nudge(self) -> asyncio.Future[None]:
+        return asyncio.ensure_future(self._nudge_on()) if self._waiting else super().nudge()
 
     def disconnect(self) -> None:
         if self._waiting:
@@ -78,7 +83,20 @@ class PatientConnection(ZMQChannelsWebsocketConnection):
             return
         if self._open_sessions.get(self.session_key) is self.websocket_handler:
             self._open_sessions.pop(self.session_key)
+        self._ask_no_more()
         self._close_future.set_result(None)
+
+    def _ask_no_more(self) -> None:
+        # As the base class, which takes each connection for one that it counted.
+        if self.kernel_info_channel and not self.kernel_info_channel.closed():
+            self.kernel_info_channel.close()
+            if not self._kernel_info_future.done():
+                self._kernel_info_future.set_result({})  # others wait for it
+            if (
+                getattr(self.kernel_manager, "_kernel_info_future", None)
+                is self._kernel_info_future
+            ):
+                del self.kernel_manager._kernel_info_future
 
     def _wait_no_more(self) -> None:
         self._waiting = None
@@ -119,18 +137,55 @@ class PatientConnection(ZMQChannelsWebsocketConnection):
         try:
             # Shielded: who leaves must not take the future along on which others wait.
             await asyncio.shield(self.kernel_manager.ready)
+            await self._prepare_on()
             self._is_connecting = True
-            await super().prepare()
             connected = super().connect()
             if connected:
                 await connected
         except Exception as error:  # noqa: BLE001 - whatever the start failed with, the person is told
-            self._wait_no_more()
-            self._send_status_message("dead")
-            reason = str(error).encode()[:WHY].decode(errors="ignore")
-            self.websocket_handler.close(FAILED, reason)
+            self._give_up(error)
+            return
+        if self._waiting is None:  # it left: the base class makes nothing of being cancelled
             return
         self._wait_no_more()
         for message in self._early.take():
             if message.channel in self.channels:
                 self.session.send_raw(self.channels[message.channel], message.frames)
+
+    # A kernel may load for minutes once its job has begun. Jupyter waits for one minute only, for a browser would not
+    # wait longer for its websocket to open; this one is open.
+
+    async def _prepare_on(self) -> None:
+        while True:
+            try:
+                await super().prepare()
+                return
+            except TimeoutError:
+                if not self._is_there:
+                    raise
+                log.warning(SLOW, self.kernel_id)
+
+    async def _nudge_on(self) -> None:
+        while self._waiting:
+            try:
+                await super().nudge()
+                return
+            except asyncio.TimeoutError:
+                log.warning(SLOW, self.kernel_id)
+
+    @property
+    def _is_there(self) -> bool:
+        ready = self.kernel_manager.ready
+        failed = ready.done() and (ready.cancelled() or ready.exception())
+        return self.kernel_id in self.multi_kernel_manager and not failed
+
+    def _give_up(self, error: Exception) -> None:
+        reason = str(error).encode()[:WHY].decode(errors="ignore")
+        self._wait_no_more()
+        if self._is_there:
+            log.error("No connection to kernel %s", self.kernel_id, exc_info=error)
+            self._leave(self._early.take_cells())
+            self.websocket_handler.close(AGAIN, reason)
+        else:
+            self._send_status_message("dead")
+            self.websocket_handler.close(FAILED, reason)

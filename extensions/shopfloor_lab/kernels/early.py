@@ -19,9 +19,14 @@ from jupyter_server.services.kernels.connection.base import (
     deserialize_msg_from_ws_v1,
 )
 
-MOST_EARLY = 1000  # messages that wait for the kernel: cells that are queued, and what the page asks by itself
+# That wait for the kernel: of cells, which the person queued, and again of all else, which the page sends by itself.
+MOST_EARLY = 1000
 EARLY_BYTES = 10 * 1024**2
 CELL = "execute_request"
+# What a page asks with every pause in typing; nobody looks at the answer to an earlier one any more.
+NEWEST_ONLY = frozenset(
+    {"inspect_request", "complete_request", "history_request", "is_complete_request"}
+)
 LAST_WORDS = 10_000  # milliseconds for what was sent before the socket is closed
 SENT_WITHIN = 60.0  # seconds
 
@@ -49,12 +54,23 @@ class Message(NamedTuple):
         return cls(next(_numbers), message.get("channel") or "shell", header, [*frames, *buffers])
 
     @property
+    def name(self) -> str:
+        return str(self.header["msg_id"])
+
+    @property
     def kind(self) -> str:
         return str(self.header["msg_type"])
 
     @property
+    def is_cell(self) -> bool:
+        return self.kind == CELL
+
+    @property
     def size(self) -> int:
         return sum(map(len, self.frames))
+
+    def outdates(self, other: Message) -> bool:
+        return self.kind in NEWEST_ONLY and self.kind == other.kind
 
 
 class Early:
@@ -65,12 +81,17 @@ class Early:
 
     def add(self, message: Message) -> bool:
         """False where it is more than is kept; one that is there already counts once."""
-        waiting = self._messages
-        if message.header["msg_id"] not in waiting:
-            size = sum(one.size for one in waiting.values()) + message.size
-            if len(waiting) >= MOST_EARLY or size > EARLY_BYTES:
-                return False
-            waiting[message.header["msg_id"]] = message
+        if message.name in self._messages:
+            return True
+        alike = [one for one in self._messages.values() if one.is_cell == message.is_cell]
+        beside = [one for one in alike if not message.outdates(one)]
+        size = sum(one.size for one in beside) + message.size
+        if len(beside) >= MOST_EARLY or size > EARLY_BYTES:
+            return False
+        for one in alike:
+            if message.outdates(one):
+                del self._messages[one.name]
+        self._messages[message.name] = message
         return True
 
     def take_over(self, other: Early) -> None:
@@ -80,7 +101,7 @@ class Early:
     def take_cells(self) -> Early:
         """The cells among them; nothing waits here any more."""
         cells = Early()
-        cells._messages = {name: one for name, one in self._messages.items() if one.kind == CELL}
+        cells._messages = {name: one for name, one in self._messages.items() if one.is_cell}
         self._messages = {}
         return cells
 
@@ -124,6 +145,7 @@ class Left:
     async def _send(self) -> None:
         # By a name of its own: a page that comes back has its session's, and the kernel's door knows each once.
         stream, sent = self._kernel.connect_shell(), asyncio.Event()
+        self._kernel.take_for_known()  # the answer would come behind these cells
         try:
             stream.on_send(lambda *_: stream.sending() or sent.set())
             for message in self._cells.take():

@@ -95,10 +95,15 @@ class JobKernel(ServerKernelManager):
     post_start_kernel = _async_post_start_kernel
 
     def _has_long_been(self, execution: Any) -> None:
-        """What an adopted kernel does, which Jupyter would ask it, and wait for behind the cell that it runs."""
+        """What an adopted kernel does, which Jupyter would ask it."""
         if execution in ("busy", "idle"):
             self.execution_state = execution
         if execution == "busy":
+            self.take_for_known()
+
+    def take_for_known(self) -> None:
+        """Have it not asked what it is: the answer would come behind the cell that runs, and pages wait for it."""
+        if not hasattr(self, "_kernel_info_future"):
             known: asyncio.Future[dict[str, Any]] = asyncio.Future()
             known.set_result({})
             self._kernel_info_future = known
