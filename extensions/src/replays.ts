@@ -82,6 +82,7 @@ export class Replays {
   private _look(panel: NotebookPanel): void {
     const { jobs, api, trans } = this._parts;
     const kernel = panel.sessionContext.session?.kernel;
+    this._leave(panel, kernel?.id);
     void this._ended.look(panel);
     const job = jobs.find(kernel?.id);
     if (!kernel || !job || job.state === 'ended') {
@@ -97,6 +98,21 @@ export class Replays {
     }
     if (job.state === 'running' && job.silent_since === null) {
       this._replays.get(panel)?.resume();
+    }
+  }
+
+  /** Lets go of a kernel in whose stead the notebook has another one, and waits for none that a person ended. */
+  private _leave(panel: NotebookPanel, now: string | undefined): void {
+    const { jobs } = this._parts;
+    const replay = this._replays.get(panel);
+    if (!replay) {
+      return;
+    }
+    if (now && now !== replay.kernel.id) {
+      replay.dispose();
+      this._replays.delete(panel);
+    } else if (jobs.list && !jobs.find(replay.kernel.id)) {
+      replay.rest();
     }
   }
 }
