@@ -1,4 +1,4 @@
-/** Puts what was recorded of an execution into its cell. */
+/** Puts what was recorded of executions into their cells. */
 
 import type { CodeCell } from '@jupyterlab/cells';
 import type { IOutput } from '@jupyterlab/nbformat';
@@ -6,8 +6,9 @@ import type { NotebookPanel } from '@jupyterlab/notebook';
 import { OutputAreaModel } from '@jupyterlab/outputarea';
 import { JSONExt } from '@lumino/coreutils';
 
-import type { Run } from './kernelContract.ts';
-import { outputsOf } from './replay.ts';
+import type { JobKernel, Run } from './kernelContract.ts';
+import { causeSentence } from './kernelWords.ts';
+import { ENDED, errorOutput, isThere, outputsOf, stepFor } from './replay.ts';
 import type { Words } from './words.ts';
 
 /** Lab's own class of what asks a person for a line of text. */
@@ -45,6 +46,51 @@ export function put(cell: CodeCell, run: Run, trans: Words): void {
     model.outputs.fromJSON(outputs);
   }
   settle(cell, run);
+}
+
+/**
+ * All that is kept of a kernel that ended, and why it did, except in cells that ran again: `later` on the notebook's next
+ * kernel, or here.
+ */
+export function putEnded(
+  panel: NotebookPanel,
+  kernel: JobKernel,
+  { runs, later }: { runs: Run[]; later: Run[] },
+  trans: Words
+): void {
+  const ranLater = new Set(later.map(one => one.cell));
+  const cells = new Map(codeCellsOf(panel).map(one => [one.model.id, one]));
+  let isTold = false;
+  for (const run of runs) {
+    const cell = cells.get(run.cell ?? '');
+    const hasBegun = run.execution_count !== null || run.outputs.length > 0;
+    if (!cell || !hasBegun || ranLater.has(run.cell)) {
+      continue;
+    }
+    const { model, outputArea } = cell;
+    const outputs = asShown(run.outputs);
+    const shown = withoutTyped(model.outputs.toJSON());
+    const id = outputArea.future?.msg.header.msg_id;
+    const step = stepFor(run, outputs, {
+      outputs: shown,
+      executionCount: model.executionCount,
+      isRunning: model.executionState === 'running',
+      asked: id ? { id, missed: true } : null
+    });
+    if (!step) {
+      continue; // it was run again here
+    }
+    if (step.set && !isThere(run, outputs, shown, model.executionCount)) {
+      put(cell, run, trans);
+    }
+    // Those that waited for the first one had printed nothing.
+    if (run.broken && !isTold) {
+      isTold = true;
+      if (!model.outputs.toJSON().some(one => one.ename === ENDED)) {
+        model.outputs.add(errorOutput(ENDED, causeSentence(kernel, trans)));
+      }
+    }
+  }
 }
 
 /** The cell's number and state are the run's. */

@@ -5,13 +5,13 @@ import { Notification } from '@jupyterlab/apputils';
 import type { JobKernels } from './jobKernels.ts';
 import type { JobKernel } from './kernelContract.ts';
 import { KernelNews, type News } from './kernelNews.ts';
+import { KernelWarnings } from './kernelWarnings.ts';
 import {
   causeSentence,
   diedSentence,
   endedSentence,
   endingLine,
   idleWarned,
-  isIdleWarned,
   kernelName,
   timeSentence
 } from './kernelWords.ts';
@@ -33,19 +33,22 @@ export interface EndsParts {
 /** Listens as long as Lab lives. */
 export function tellOfEnds(parts: EndsParts): void {
   const { jobs, notebooks, replays, keep, trans } = parts;
-  /** What stands there until its reason is gone, by kernel. */
-  const shown = new Map<string, { idle: boolean; notification: string }>();
-  const takeDown = (id: string) => {
-    const one = shown.get(id);
-    if (one) {
-      Notification.dismiss(one.notification);
-      shown.delete(id);
-    }
-  };
-  const putUp = (id: string, idle: boolean, notification: string) => {
-    takeDown(id);
-    shown.set(id, { idle, notification });
-  };
+  const warnings = new KernelWarnings({
+    show: (text, kept) =>
+      Notification.warning(text, {
+        autoClose: false,
+        actions: kept && [
+          {
+            label: trans.__('Keep it'),
+            caption: trans.__('Keep the kernel of %1', kernelName(kept)),
+            displayType: 'accent',
+            callback: () => keep(kept)
+          }
+        ]
+      }),
+    change: (id, message) => Notification.update({ id, message }),
+    dismiss: id => Notification.dismiss(id)
+  });
 
   /** Saves its notebooks; a sentence on that, or none where there was nothing to save. */
   const save = async ({ id }: JobKernel) => {
@@ -56,13 +59,10 @@ export function tellOfEnds(parts: EndsParts): void {
       : '';
   };
 
-  const warnAndSave = async (kernel: JobKernel, warning: string) => {
-    const text = [warning, await save(kernel)].filter(Boolean).join(' ');
-    putUp(kernel.id, false, Notification.warning(text, { autoClose: false }));
-  };
+  const warnAndSave = (kernel: JobKernel, text: string) =>
+    warnings.end(kernel, text, () => save(kernel));
 
   const ended = async (kernel: JobKernel) => {
-    takeDown(kernel.id);
     await replays.end(kernel, causeSentence(kernel, trans));
     if (!jobs.wasEndedHere(kernel.id) && !notebooks.wasLeft(kernel.id)) {
       Notification.error(endedSentence(kernel, trans), { autoClose: false });
@@ -90,24 +90,11 @@ export function tellOfEnds(parts: EndsParts): void {
           kernel,
           timeSentence(kernel, at(kernel.ends), trans)
         );
-      case 'idle': {
-        const text = idleWarned(kernel, at(kernel.idle?.ends ?? null), trans);
-        return putUp(
-          kernel.id,
-          true,
-          Notification.warning(text, {
-            autoClose: false,
-            actions: [
-              {
-                label: trans.__('Keep it'),
-                caption: trans.__('Keep the kernel of %1', kernelName(kernel)),
-                displayType: 'accent',
-                callback: () => keep(kernel)
-              }
-            ]
-          })
+      case 'idle':
+        return warnings.idle(
+          kernel,
+          idleWarned(kernel, at(kernel.idle?.ends ?? null), trans)
         );
-      }
     }
   };
 
@@ -120,12 +107,7 @@ export function tellOfEnds(parts: EndsParts): void {
     }
     const news = kernelNews.of(list, jobs.now);
     before = list;
-    for (const [id, one] of shown) {
-      const kernel = jobs.find(id);
-      if (!kernel || (one.idle && !isIdleWarned(kernel))) {
-        takeDown(id);
-      }
-    }
+    warnings.see(list);
     for (const one of news) {
       tell(one).catch((error: unknown) =>
         console.error('The end of a kernel was not told.', error)

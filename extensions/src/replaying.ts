@@ -74,6 +74,7 @@ export class Replay implements IDisposable {
     this._timer = timer;
     this.kernel.connectionStatusChanged.connect(this._onConnection, this);
     this.kernel.statusChanged.connect(this._onStatus, this);
+    this.kernel.disposed.connect(this._onGone, this);
     this.kernel.iopubMessage.connect(this._onMessage, this);
     NotebookActions.executionScheduled.connect(this._onScheduled, this);
     NotebookActions.executed.connect(this._onExecuted, this);
@@ -84,9 +85,13 @@ export class Replay implements IDisposable {
   }
 
   dispose(): void {
+    if (this._isDisposed) {
+      return;
+    }
     this._isDisposed = true;
     this._soon?.cancel();
     Signal.clearData(this);
+    this._idle();
   }
 
   /** Looks, if there is something to look for; called whenever the kernel may answer. */
@@ -100,9 +105,16 @@ export class Replay implements IDisposable {
     }
   }
 
+  /** Its job is in no list: it waits for nothing more, unless it is back. */
+  rest(): void {
+    this._isDue = true;
+    this._idle();
+  }
+
   /**
    * Puts why the kernel has ended below the cell that it was computing; cells that waited for it wait no longer. False
-   * where nobody said what was recorded: something may be missing.
+   * where nobody said what was recorded, so that something may be missing, and where the notebook has another kernel by
+   * now, whose the cells are.
    */
   async end(sentence: string): Promise<boolean> {
     const followed = [...this._followed].filter(([id]) => !this._over.has(id));
@@ -114,6 +126,10 @@ export class Replay implements IDisposable {
     // The word of the end may come before this page hears that it was cut off.
     this._miss([...cells]);
     const isTaken = await this._look(true);
+    if (!this._isOurs(true)) {
+      this.dispose();
+      return false;
+    }
     const living = [...cells].filter(
       cell => !cell.isDisposed && !this._complete.has(cell)
     );
@@ -160,14 +176,27 @@ export class Replay implements IDisposable {
         status === 'autorestarting'
           ? [...this._followed.values(), ...this._running]
           : [];
-      for (const cell of this._followed.values()) {
-        if (!cell.isDisposed) {
-          cell.model.executionState = 'idle';
-        }
-      }
+      this._idle();
       this._followed.clear();
       this._running.clear();
     }
+  }
+
+  /** Nobody tells any more how the cells go on that are followed. */
+  private _idle(): void {
+    for (const cell of this._followed.values()) {
+      // With a future Lab says it itself, of this execution or of a later one.
+      if (!cell.isDisposed && (cell.outputArea.future?.isDisposed ?? true)) {
+        cell.model.executionState = 'idle';
+      }
+    }
+  }
+
+  /** Whoever ended the kernel: Lab has let go of it. The word of why may still come. */
+  private _onGone(): void {
+    this._soon?.cancel();
+    this._soon = null;
+    this._idle();
   }
 
   private _onMessage(_: unknown, message: KernelMessage.IIOPubMessage): void {
@@ -202,7 +231,11 @@ export class Replay implements IDisposable {
   /** Looks after so many milliseconds, or sooner where that is planned. */
   private _later(milliseconds: number): void {
     const at = Date.now() + milliseconds;
-    if (this._isDisposed || (this._soon && this._soon.at <= at)) {
+    if (
+      this._isDisposed ||
+      this.kernel.isDisposed ||
+      (this._soon && this._soon.at <= at)
+    ) {
       return;
     }
     this._soon?.cancel();
@@ -225,10 +258,9 @@ export class Replay implements IDisposable {
     try {
       const runs = await this._runs();
       await this._panel.context.ready;
-      if (!this._isDisposed && this._isOurs(isLast)) {
+      if (this._isOurs(isLast)) {
         this._isDue = false;
-        await this._take(runs, isLast);
-        isTaken = true;
+        isTaken = await this._take(runs, isLast);
       }
     } catch (error) {
       if (!(error instanceof Refusal)) {
@@ -249,14 +281,21 @@ export class Replay implements IDisposable {
     return isTaken;
   }
 
-  /** Another kernel's cells are not touched. */
+  /** Another kernel's cells are not touched. The last look comes when Lab may have let go of this one. */
   private _isOurs(isLast: boolean): boolean {
     const { isDisposed, sessionContext } = this._panel;
     const now = sessionContext.session?.kernel?.id;
-    return !isDisposed && (now === this.kernel.id || (isLast && !now));
+    return (
+      !this._isDisposed &&
+      !isDisposed &&
+      (isLast
+        ? !now || now === this.kernel.id
+        : now === this.kernel.id && !this.kernel.isDisposed)
+    );
   }
 
-  private async _take(runs: Run[], isLast: boolean): Promise<void> {
+  /** False where the cells became another kernel's meanwhile. */
+  private async _take(runs: Run[], isLast: boolean): Promise<boolean> {
     const cells = new Map(
       codeCellsOf(this._panel).map(one => [one.model.id, one])
     );
@@ -299,6 +338,9 @@ export class Replay implements IDisposable {
       over.forEach(({ future }) => future.dispose());
       // Whoever waits for them first says that their cells are idle.
       await new Promise<void>(resolve => this._timer(resolve, 0));
+      if (!this._isOurs(isLast)) {
+        return false;
+      }
     }
     this._followed.clear();
     for (const { run, cell, step } of steps) {
@@ -318,6 +360,7 @@ export class Replay implements IDisposable {
       }
     }
     this._giveUp(new Set(runs.map(one => one.msg_id)));
+    return true;
   }
 
   /** Ends the executions of which there is no trace: their messages were lost on the way. */

@@ -3,6 +3,7 @@
 import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 
 import type { Api } from './api.ts';
+import { putEnded } from './cellOutputs.ts';
 import { EndedOutputs } from './endedOutputs.ts';
 import type { JobKernels } from './jobKernels.ts';
 import type { JobKernel, Run } from './kernelContract.ts';
@@ -23,8 +24,14 @@ export class Replays {
 
   constructor(parts: ReplaysParts) {
     this._parts = parts;
-    this._ended = new EndedOutputs(parts);
-    const { tracker, jobs } = parts;
+    const { tracker, jobs, api, trans } = parts;
+    this._ended = new EndedOutputs({
+      jobs,
+      api,
+      put: (panel, kernel, runs, later) =>
+        putEnded(panel, kernel, { runs, later }, trans),
+      awaited: panel => this._replays.get(panel)?.kernel.id
+    });
     const add = (panel: NotebookPanel) => {
       const look = () => this._look(panel);
       panel.sessionContext.kernelChanged.connect(look);
@@ -74,8 +81,9 @@ export class Replays {
 
   private _look(panel: NotebookPanel): void {
     const { jobs, api, trans } = this._parts;
-    void this._ended.look(panel, () => this._replays.get(panel)?.kernel.id);
     const kernel = panel.sessionContext.session?.kernel;
+    this._leave(panel, kernel?.id);
+    void this._ended.look(panel);
     const job = jobs.find(kernel?.id);
     if (!kernel || !job || job.state === 'ended') {
       // Lab lets go of a kernel that ended before the word of its end is here.
@@ -90,6 +98,21 @@ export class Replays {
     }
     if (job.state === 'running' && job.silent_since === null) {
       this._replays.get(panel)?.resume();
+    }
+  }
+
+  /** Lets go of a kernel in whose stead the notebook has another one, and waits for none that a person ended. */
+  private _leave(panel: NotebookPanel, now: string | undefined): void {
+    const { jobs } = this._parts;
+    const replay = this._replays.get(panel);
+    if (!replay) {
+      return;
+    }
+    if (now && now !== replay.kernel.id) {
+      replay.dispose();
+      this._replays.delete(panel);
+    } else if (jobs.list && !jobs.find(replay.kernel.id)) {
+      replay.rest();
     }
   }
 }
