@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import subprocess
+from pathlib import Path
 
 from .errors import ClusterError
 from .layout import NODES, Layout
@@ -15,6 +16,7 @@ def build_commands(layout: Layout) -> list[list[str]]:
     local = ["local", layout.hub_address, "dev", layout.bridge, "src", layout.hub_address]
     commands = [
         ["link", "add", layout.bridge, "type", "bridge"],
+        *_no_address_of_its_own(layout.bridge),
         ["address", "add", f"{layout.hub_address}/24", "dev", layout.bridge],
         ["link", "set", layout.bridge, "up"],
         # slurmdbd's small messages meet delayed acknowledgements, 40 ms each, dozens per sacctmgr.
@@ -37,12 +39,19 @@ def build_commands(layout: Layout) -> list[list[str]]:
         commands += [
             ["netns", "add", space],
             ["link", "add", outside, "type", "veth", "peer", "name", "eth0", "netns", space],
+            *_no_address_of_its_own(outside),
             ["link", "set", outside, "master", layout.bridge, "up"],
             ["-n", space, "link", "set", "lo", "up"],
             ["-n", space, "address", "add", f"{layout.address(node)}/24", "dev", "eth0"],
             ["-n", space, "link", "set", "eth0", "up"],
         ]
     return commands
+
+
+def _no_address_of_its_own(interface: str) -> list[list[str]]:
+    """Or each that comes, and each cable that is pulled, has every browser on this machine drop what it loads."""
+    has_ipv6 = Path("/proc/sys/net/ipv6").is_dir()
+    return [["link", "set", interface, "addrgenmode", "none"]] if has_ipv6 else []
 
 
 def build(layout: Layout) -> None:
