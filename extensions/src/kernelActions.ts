@@ -54,7 +54,16 @@ export function kernelActions(
       });
       return opened instanceof NotebookPanel ? opened : null;
     } catch (error) {
-      throw new Refusal(error instanceof Error ? error.message : String(error));
+      const isGone =
+        error instanceof ServerConnection.ResponseError &&
+        error.response.status === 404;
+      throw new Refusal(
+        isGone
+          ? trans.__('The notebook %1 is not there any more.', path)
+          : error instanceof Error
+            ? error.message
+            : String(error)
+      );
     }
   };
   /** Carries out an order of Jupyter's own; what it answers else stands in the row. */

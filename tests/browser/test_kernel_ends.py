@@ -12,7 +12,7 @@ from tests.cases import Case
 from .chromium import RESULTS
 from .lab_pages import LAB_MS, Lab, Notebook
 from .lab_visit import visit
-from .test_kernel_outputs import END_LATER, base_url, begin, leave_file, prompt, reopened
+from .test_kernel_outputs import END_LATER, asked, base_url, begin, leave_file, prompt, reopened
 from .test_kernel_story import open_on_a_node, run_here
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -58,10 +58,24 @@ def test_the_end_of_the_job_is_told_below_the_cell_that_it_was_computing(local_h
         begin(notebook, ENDLESS)
         notebook.wait_printed("on a node")
         notebook.save()
+        is_told_why_it_is_not_restarted(lab)
         news = News(page)
         notebook = reopened(page, "ends.ipynb")
         is_stopped_while_it_is_followed(lab, notebook)
         ends_before_another_kernel_has_its_cell(lab, notebook, news)
+        cannot_be_started_again_without_its_notebook(lab)
+
+
+def is_told_why_it_is_not_restarted(lab: Lab) -> None:
+    page = lab.page
+    refusal = {"message": "The node of this kernel does not answer.", "reason": None}
+    page.route(re.compile("/restart"), lambda one: one.fulfill(status=503, json=refusal), times=1)
+    rows = lab.jobs().panel.get_by_test_id("shopfloor-job-kernel")
+    row = rows.and_(page.locator('[data-state="running"]'))
+    row.locator("button[aria-expanded]").click()
+    row.get_by_role("button", name="Restart…").click()
+    page.locator(".jp-Dialog .jp-mod-accept").click()
+    expect(row).to_contain_text(refusal["message"])
 
 
 def is_stopped_while_it_is_followed(lab: Lab, notebook: Notebook) -> None:
@@ -112,6 +126,15 @@ def ends_before_another_kernel_has_its_cell(lab: Lab, notebook: Notebook, news: 
     # Of what it printed nothing has a place any more, which the server hears when the notebook is saved.
     with page.expect_response(lambda one: one.request.method == "DELETE" and "/runs" in one.url):
         notebook.save()
+
+
+def cannot_be_started_again_without_its_notebook(lab: Lab) -> None:
+    page = lab.page
+    assert asked(page, "DELETE", f"{base_url(page)}api/contents/ends.ipynb").ok
+    row = lab.jobs().panel.get_by_test_id("shopfloor-job-kernel")
+    row.get_by_role("button", name="Start again…").click()
+    told = page.locator(".Toastify__toast", has_text="ends.ipynb is not there any more")
+    expect(told).to_have_count(1)
 
 
 class News:
