@@ -223,6 +223,7 @@ def test_what_a_kernel_printed_that_ended_while_no_page_was_open_is_there(local_
         question.get_by_role("button", name="Reload").click()
         expect(question).to_have_count(0)
         expect_all(notebook)
+        lab.jobs()  # where Lab did not write down yet that it was open
         expect(ended).to_have_count(1)
         notebook.save()
         expect(ended).to_have_count(0)
