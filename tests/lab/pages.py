@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from typing import Any
 
@@ -11,6 +12,7 @@ from jupyter_server.services.kernels.connection.base import serialize_msg_to_ws_
 
 from .lab_server import LabServer
 
+WITHIN = 120  # seconds
 V1 = "v1.kernel.websocket.jupyter.org"  # the protocol of Lab's own pages
 
 
@@ -44,7 +46,9 @@ def execute(page: websocket.WebSocket, code: str, msg_id: str = "", **metadata: 
 
 def printed(page: websocket.WebSocket, asked: str) -> str:
     """What the cell printed first."""
-    while True:
+    until = time.monotonic() + WITHIN
+    while time.monotonic() < until:
         message = json.loads(page.recv())
         if message["parent_header"].get("msg_id") == asked and message["msg_type"] == "stream":
             return message["content"]["text"]
+    raise AssertionError(f"after {WITHIN} s the cell has still printed nothing")
