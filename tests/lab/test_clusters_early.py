@@ -268,12 +268,12 @@ async def test_the_cluster_whose_lab_was_killed_in_between_is_known_and_leaves_n
     job, note = await first.announce(made, person.home)
     await person.scheduler.submit(made.job)
 
-    async def running() -> bool:
-        return (await lab.one(path.name))["state"] == "running"
+    async def waits_for_it() -> bool:
+        one = await lab.one(path.name)
+        shown = [(row["name"], row["state"]) for row in one["workers"]["rows"]]
+        return one["state"] == "running" and shown == [("worker-1", "requested")]
 
-    await async_wait_until(running, START, "it runs")
-    shown = (await lab.one(path.name))["workers"]["rows"]
-    assert [(row["name"], row["state"]) for row in shown] == [("worker-1", "requested")]
+    await async_wait_until(waits_for_it, START, "it runs, and has its first worker asked for")
     # Its submission had been on its way after all.
     await person.scheduler.submit(job)
     settled = await person.until_connected(lab, path.name, 1)
