@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.jobs.waiting import wait_until
 
 from . import lab_server
 from .cluster_parts import Person
-from .job_kernels import IPYTHON, kernelspec
+from .job_kernels import kernelspec
 from .pages import execute, opened, printed
 from .test_kernels_found_again import Visits, visits
 
@@ -22,7 +23,9 @@ __all__ = ["visits"]
 
 def test_what_one_printed_that_cannot_be_started_again_stays(visits: Visits, person: Person):
     """Its environment is broken, say by a cell of its own."""
-    line = f"test -e {person.home}/broken && exit 3; exec {' '.join(IPYTHON[:-1])} $0"
+    line = (
+        f"test -e {person.home}/broken && exit 3; exec {sys.executable} -m ipykernel_launcher -f $0"
+    )
     argv = ["/bin/sh", "-c", line, "{connection_file}"]
     kernelspec(person.home / "data", "plain", argv, "python", {}, metadata={})
     kernel = visits.start()
