@@ -153,7 +153,8 @@ async def test_of_a_flood_the_newest_is_kept_and_the_rest_is_counted(here: Place
     await here.kernel.run("flood", *texts)
     run = await here.until_done("flood")
     [output] = run["outputs"]
-    assert LIMIT - MB < len(output["text"]) <= LIMIT
+    # What nobody read in time goes a message at a time: nine of these, or what of ten there is room for.
+    assert LIMIT - MB <= len(output["text"]) <= LIMIT
     assert "".join(texts).endswith(output["text"])
     assert run["dropped"] == pytest.approx(100 * MB - len(output["text"]), rel=0.001)
 
