@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
-from playwright.sync_api import Locator, Page, Response, expect
+from playwright.sync_api import Locator, Page, Response, TimeoutError, expect
 
 from tests.harness import wait_until
 
 LAB_MS = 60_000
 CLUSTER_MS = 60_000
 NOTEBOOK_MS = 240_000
+PALETTES, PALETTE_MS = 5, 10_000  # how often it is opened, and how long each step of it may take
 
 # Cells out of view have a guessed height until they were seen, so one scroll may miss.
 AT_THE_TOP = """part => {
@@ -96,15 +98,25 @@ class Lab:
         return Notebook(self.page, panel)
 
     def command(self, label: str) -> None:
-        """Carry out a command through the palette."""
+        """Carry out a command through the palette.
+
+        That closes when something else has the focus, which a notebook takes that is still being opened.
+        """
         page = self.page
-        page.get_by_role("menuitem", name="View", exact=True).click()
-        page.get_by_role("menuitem", name="Activate Command Palette").click()
-        page.get_by_role("textbox", name="Command Palette Section").or_(
+        asked = page.get_by_role("textbox", name="Command Palette Section").or_(
             page.locator(".lm-CommandPalette-input")
-        ).first.fill(label)
+        )
         shown = page.locator(".lm-CommandPalette-itemLabel", has_text=re.compile(f"{label}$"))
-        shown.first.click()
+        for _ in range(PALETTES):
+            with suppress(TimeoutError):
+                page.get_by_role("menuitem", name="View", exact=True).click(timeout=PALETTE_MS)
+                page.get_by_role("menuitem", name="Activate Command Palette").click(
+                    timeout=PALETTE_MS
+                )
+                asked.first.fill(label, timeout=PALETTE_MS)
+                shown.first.click(timeout=PALETTE_MS)
+                return
+        raise AssertionError(f"The palette closed {PALETTES} times before {label!r} was clicked")
 
     def in_the_dark(self) -> None:
         page = self.page
