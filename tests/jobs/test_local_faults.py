@@ -66,7 +66,7 @@ async def test_a_killed_runner_is_seen_and_what_it_left_is_ended(local: Schedule
     job = local.script(code)
     (job_id,) = await local.submit(job)
     await local.evidence("up-0")
-    await async_wait_until(lambda: len(processes_of(job.tag)) == 3, 5, "runner and two others run")
+    await async_wait_until(lambda: len(processes_of(job.tag)) == 3, 20, "runner and two others run")
     os.kill(entry_of(local, job_id).pid or 0, signal.SIGKILL)
     assert (await local.until(job_id, State.ENDED)).cause == "the runner was killed"
     await local.gone(job.tag)

@@ -166,7 +166,7 @@ def test_the_command_has_a_session_default_signals_and_none_blocked(start: Start
 def test_the_start_record_says_where_and_until_when(start: Start):
     one = start(*python(SLEEP), index=2, env={"SLURM_JOB_ID": "7", "CUDA_VISIBLE_DEVICES": "1"})
     one.evidence("up-2")
-    record = wait_until(lambda: read_json(one.path / "start-2.json"), 5, "it is recorded")
+    record = wait_until(lambda: read_json(one.path / "start-2.json"), 20, "it is recorded")
     assert record["pid"] == one.process.pid
     assert record["host"] == os.uname().nodename
     assert record["ends"] == record["started"] + 600

@@ -154,7 +154,7 @@ async def test_one_that_never_shows_is_asked_for_anew_and_cancelled_if_it_comes_
         late = Seen(f"9_{index}", TAG, "alice", State.RUNNING)
         launch.scheduler.living[late.id] = late
     await known.look(places)
-    await async_wait_until(lambda: launch.at_rest, 5, "all is answered")
+    await async_wait_until(lambda: launch.at_rest, 20, "all is answered")
     assert launch.scheduler.cancelled == [["9_0", "9_1"]]
     assert len(launch.scheduler.living) == 2, "as many as are wanted, and no more"
 
@@ -165,7 +165,7 @@ async def test_one_that_is_given_up_before_its_id_is_known_is_cancelled_then(clu
     launch.give_up(places[1])
     First(TAG, NAMES, ("7_0", "7_1")).write(cluster)
     await launch.last_answers()
-    await async_wait_until(lambda: launch.at_rest, 5, "all is answered")
+    await async_wait_until(lambda: launch.at_rest, 20, "all is answered")
     assert launch.scheduler.cancelled == [["7_1"]]
 
 

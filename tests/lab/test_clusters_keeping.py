@@ -194,7 +194,7 @@ async def test_what_was_asked_for_in_the_moment_of_the_end_does_not_live_on(
     ending._leave_cause = lambda: Controller._leave_cause(ending)
     (tmp_path / "connection.json").write_text("{}")
     await Controller._close(ending, workers, keeping, None)
-    await async_wait_until(lambda: workers.launch.at_rest, 5, "all is answered")
+    await async_wait_until(lambda: workers.launch.at_rest, 20, "all is answered")
     assert workers.launch.scheduler.living == {}
     assert not (tmp_path / "tls").exists() and not (tmp_path / "connection.json").exists()
     assert "You stopped it." in (tmp_path / "ended.json").read_text()
@@ -211,7 +211,7 @@ async def test_the_end_cancels_each_job_once(kept: Standing, monkeypatch: pytest
 
     monkeypatch.setattr(scheduler, "cancel", slowly)
     await kept.cancel_all()
-    await async_wait_until(lambda: kept.launch.at_rest, 5, "all is answered")
+    await async_wait_until(lambda: kept.launch.at_rest, 20, "all is answered")
     assert [len(ids) for ids in kept.launch.scheduler.cancelled] == [4]
 
 

@@ -71,7 +71,7 @@ async def answered(places: Sequence[Place]) -> None:
     def all_are() -> bool:
         return all(place.id or place.refusal for place in places)
 
-    await async_wait_until(all_are, 5, "all are answered")
+    await async_wait_until(all_are, 20, "all are answered")
 
 
 async def test_a_hundred_workers_are_one_array_with_a_name_for_each_copy(launch: Launch):
@@ -110,7 +110,7 @@ async def test_workers_given_up_together_are_cancelled_together_and_once(launch:
     await answered(places)
     for place in [*places[:5], *places[:2]]:
         launch.give_up(place)
-    await async_wait_until(lambda: launch.at_rest, 5, "all is answered")
+    await async_wait_until(lambda: launch.at_rest, 20, "all is answered")
     assert launch.scheduler.cancelled == [[f"1_{index}" for index in range(5)]]
 
 
@@ -127,11 +127,11 @@ async def test_what_is_given_up_while_it_is_on_its_way_is_cancelled_when_its_id_
 ):
     launch.scheduler.answers.clear()
     places = submit(launch, 2)
-    await async_wait_until(lambda: launch.scheduler.submissions, 5, "it is on its way")
+    await async_wait_until(lambda: launch.scheduler.submissions, 20, "it is on its way")
     launch.give_up(places[0])
     assert not launch.at_rest
     launch.scheduler.answers.set()
-    await async_wait_until(lambda: launch.at_rest, 5, "all is answered")
+    await async_wait_until(lambda: launch.at_rest, 20, "all is answered")
     assert launch.scheduler.cancelled == [["1_0"]]
 
 
@@ -146,7 +146,7 @@ async def test_a_submission_that_nobody_answered_is_found_or_cancelled(
     known = Known(launch)
     await known.look([kept])
     assert (kept.id, kept.refusal) == ("1_0", "")
-    await async_wait_until(lambda: launch.at_rest, 5, "all is answered")
+    await async_wait_until(lambda: launch.at_rest, 20, "all is answered")
     assert launch.scheduler.cancelled == [["1_1"]], "no worker stands for it any more"
 
 
@@ -156,7 +156,7 @@ async def test_what_is_still_on_its_way_is_not_taken_for_one_that_nobody_means(l
     await answered([place])
     submit_answer.clear()
     more = launch.submit("worker-2", command)
-    await async_wait_until(lambda: len(launch.scheduler.submissions) == 2, 5, "it is on its way")
+    await async_wait_until(lambda: len(launch.scheduler.submissions) == 2, 20, "it is on its way")
     early = Seen("2", more.tag, "alice", State.PENDING)
     launch.scheduler.living["2"] = early
     await Known(launch).look([place])

@@ -215,7 +215,7 @@ async def test_a_kernel_whose_software_is_missing_says_so(
     kernelspec(tmp_path / "share", "gone", ["/no/such/program", "{connection_file}"], "x", {})
     with pytest.raises(KernelEnded, match="/no/such/program: No such file or directory"):
         await start("gone")
-    await async_wait_until(lambda: nothing_runs(person), 5, "and its job has ended")
+    await async_wait_until(lambda: nothing_runs(person), 20, "and its job has ended")
 
 
 async def test_a_start_that_is_given_up_while_it_is_submitted_leaves_no_job(

@@ -117,7 +117,7 @@ def test_a_renamed_notebook_is_found_by_its_new_name(visits: Visits):
     visits.ask("PATCH", f"api/sessions/{session['id']}", {"path": "work/delays.ipynb"})
     visits.until(kernel, lambda row: row["path"] == "work/delays.ipynb", "the list has it")
     path = next(directory.jobs_root(visits.person.home).glob(f"*/{KEPT}"))
-    wait_until(lambda: "delays" in path.read_text(), 5, "it is written down")
+    wait_until(lambda: "delays" in path.read_text(), 20, "it is written down")
     visits.kill()
     visits.begin()
     [session] = visits.ask("GET", "api/sessions")
@@ -171,7 +171,7 @@ def test_what_one_printed_that_ended_stays_until_its_notebook_is_saved_with_it(v
     second = visits.start()
     tag = visits.running(second)["tag"]
     kept = directory.directory_of(visits.person.home, tag) / KEPT
-    wait_until(lambda: NOTEBOOK in kept.read_text(), 5, "its session is written down")
+    wait_until(lambda: NOTEBOOK in kept.read_text(), 20, "its session is written down")
     visits.kill()
     visits.begin()
     visits.ask("GET", "api/sessions")
@@ -275,8 +275,8 @@ def test_whether_it_computes_is_known_at_once(visits: Visits, tmp_path: Path):
     for number in range(2):
         go = tmp_path / f"go-{number}"
         asked = execute(page, WAITS_FOR_FILE.format(path=str(go)))
-        wait_until(lambda: visits.row(kernel)["execution"] == "busy", 4, "it computes")
+        wait_until(lambda: visits.row(kernel)["execution"] == "busy", 20, "it computes")
         go.touch()
         assert printed(page, asked) == "done\n"
-        wait_until(lambda: visits.row(kernel)["execution"] == "idle", 4, "it does not any more")
+        wait_until(lambda: visits.row(kernel)["execution"] == "idle", 20, "it does not any more")
     page.close()
