@@ -14,7 +14,9 @@ from .replacing import Replacing
 OVER_BUDGET = (
     "worker-restart-memory"  # dask's event of a worker that its nanny ended for its memory
 )
-KILLED = re.compile(r"Worker process \d+ was killed by signal (\d+)")
+# What its nanny writes of a worker's process: that it ends it for its memory, and that it has ended.
+EXCEEDED = re.compile(r"\(pid=(\d+)\) exceeded \d+% memory budget")
+KILLED = re.compile(r"Worker process (\d+) was killed by signal (\d+)")
 TOO_MUCH_MEMORY = "it used more memory than a worker may"
 
 
@@ -46,10 +48,13 @@ class Presence(SchedulerPlugin):
     def explain(self, name: str, log: str) -> None:
         """Take from the last lines of a worker that came again why its process had ended; a restart has no reason."""
         self.unexplained.discard(name)
-        if killed := KILLED.findall(log):
-            why = f"its process was killed by signal {killed[-1]}"
-            if killed[-1] == "9":
+        for pid, signal in KILLED.findall(log)[-1:]:
+            # Dask's event of it comes by another connection than the worker's end, which it may be behind.
+            exceeded = pid in EXCEEDED.findall(log)
+            why = TOO_MUCH_MEMORY if exceeded else f"its process was killed by signal {signal}"
+            if signal == "9" and not exceeded:
                 why = f"{why}, most often for lack of memory"
+            if signal == "9" or exceeded:
                 self.out_of_memory[name] = time.time()
             self._restarted(name, why)
 
