@@ -203,7 +203,7 @@ async def test_an_interpreter_that_hangs_is_given_up_with_all_that_it_started(
     await async_wait_until(pids.exists, 20, "it was started")
     with pytest.raises(Refused, match="did not say within"):
         await asking
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 5
     started = [int(pid) for pid in pids.read_text().split()]
 
     def gone() -> bool:
@@ -227,7 +227,7 @@ async def test_what_outlives_its_interpreter_does_not_hold_the_answer_up_for_lon
     began = time.monotonic()
     with pytest.raises(NoVersions, match="did not say within"):
         await Interpreters(timeout=1).ask([str(odd)], PATH)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 6
 
 
 async def test_however_much_is_printed_only_its_end_is_kept_and_the_answer_is_found(

@@ -275,8 +275,8 @@ def test_whether_it_computes_is_known_at_once(visits: Visits, tmp_path: Path):
     for number in range(2):
         go = tmp_path / f"go-{number}"
         asked = execute(page, WAITS_FOR_FILE.format(path=str(go)))
-        wait_until(lambda: visits.row(kernel)["execution"] == "busy", 20, "it computes")
+        wait_until(lambda: visits.row(kernel)["execution"] == "busy", 4, "it computes")
         go.touch()
         assert printed(page, asked) == "done\n"
-        wait_until(lambda: visits.row(kernel)["execution"] == "idle", 20, "it does not any more")
+        wait_until(lambda: visits.row(kernel)["execution"] == "idle", 4, "it does not any more")
     page.close()

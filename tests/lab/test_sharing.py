@@ -251,7 +251,7 @@ def test_every_route_as_the_owner_as_one_who_may_see_it_and_as_another(
             assert alice.ask(method, where, headers=headers).status_code == 403, (method, where)
         assert alice.ask("DELETE", path).status_code == 204
         assert bob.ask("GET", shared).status_code == 404
-        assert wait_until(lambda: bob.ask("GET", "shared").json() == {"shared": []}, 20, "empty")
+        assert wait_until(lambda: bob.ask("GET", "shared").json() == {"shared": []}, 5, "empty")
     finally:
         alice.ask("DELETE", f"clusters/{started.json()['id']}")
 

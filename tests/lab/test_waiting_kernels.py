@@ -90,7 +90,7 @@ class Queue:
     def begin(self, name: str = "ipython-job") -> str:
         began = time.monotonic()
         kernel = self.ask("POST", "kernels", {"name": name})
-        assert time.monotonic() - began < 20 and kernel["execution_state"] == "starting"
+        assert time.monotonic() - began < 5 and kernel["execution_state"] == "starting"
         return str(kernel["id"])
 
     def open(self, kernel: str, session: str = "", protocol: str = "") -> websocket.WebSocket:

@@ -48,14 +48,15 @@ class Presence(SchedulerPlugin):
     def explain(self, name: str, log: str) -> None:
         """Take from the last lines of a worker that came again why its process had ended; a restart has no reason."""
         self.unexplained.discard(name)
-        for pid, signal in KILLED.findall(log)[-1:]:
+        if killed := KILLED.findall(log):
+            pid, signal = killed[-1]
             # Dask's event of it comes by another connection than the worker's end, which it may be behind.
             exceeded = pid in EXCEEDED.findall(log)
             why = TOO_MUCH_MEMORY if exceeded else f"its process was killed by signal {signal}"
+            if exceeded or signal == "9":
+                self.out_of_memory[name] = time.time()
             if signal == "9" and not exceeded:
                 why = f"{why}, most often for lack of memory"
-            if signal == "9" or exceeded:
-                self.out_of_memory[name] = time.time()
             self._restarted(name, why)
 
     def add_worker(self, scheduler: Any, worker: str) -> None:
