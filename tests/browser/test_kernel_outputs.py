@@ -220,8 +220,11 @@ def test_what_a_kernel_printed_that_ended_while_no_page_was_open_is_there(local_
         expect_all(notebook)
         # What stands in the file is less; a save without the rest would be the end of that.
         lab.command("Reload Notebook from Disk")
+        old = notebook.panel.locator(".jp-Cell").first.element_handle()
         question.get_by_role("button", name="Reload").click()
         expect(question).to_have_count(0)
+        # Until the file is read, the cells are those from before, which show everything too.
+        page.wait_for_function("cell => !cell.isConnected", arg=old)
         expect_all(notebook)
         lab.jobs()  # where Lab did not write down yet that it was open
         expect(ended).to_have_count(1)
