@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .answering import JsonHandler, for_the_person
-from .session.gpu_time import month_of, spent
+from .gpu_record import month_of, spent
 
 
 class GpuTimeHandler(JsonHandler):

@@ -51,7 +51,7 @@ export interface JobKernel {
   hook: { state: 'running' | 'done' | 'failed' | 'held'; text: string } | null;
   use: Use | null;
   gpus: string | null;
-  gpu_seconds: { held: number; used: number } | null;
+  gpu_seconds: GpuSeconds | null;
   /** The last lines, once ended. */
   log: string | null;
   /** It has ended, and what its cells printed is recorded, but in no saved notebook yet. */
@@ -71,11 +71,19 @@ export interface KernelStart {
   path: string;
 }
 
-/** What this person's jobs held and used of GPUs in a month, in GPU-seconds; the project may have no name. */
+/** GPU-seconds; `unknown` are those held of which nobody knows whether they were used. */
+export interface GpuSeconds {
+  held: number;
+  used: number;
+  /** Missing where it is told by an agent of an earlier version. */
+  unknown?: number;
+}
+
+/** What this person's jobs held and used of GPUs in a month; the project may have no name. */
 export interface GpuTime {
   /** Such as `2026-11`. */
   month: string;
-  projects: { project: string; held: number; used: number }[];
+  projects: ({ project: string } & GpuSeconds)[];
 }
 
 /** What one execution printed: the last one of its cell. Times in epoch seconds. */

@@ -1,11 +1,15 @@
 /** What Lab says about kernels that are jobs: in a notebook's toolbar, in the panel, and when one ends. */
 
 import { hours } from './figureWords.ts';
-import type { GpuTime, JobKernel } from './kernelContract.ts';
+import type { GpuSeconds, GpuTime, JobKernel } from './kernelContract.ts';
 import { PathExt } from '@jupyterlab/coreutils';
 import { stateLine, timeLeft, type Words } from './words.ts';
 
 type Clock = (time: number) => string;
+
+/** Shares of the GPU time: below the one nothing is known of it, above the other it is said what is not. */
+const LITTLE = 0.01;
+const MUCH = 0.1;
 
 /** What the toolbar says of a kernel, in one line. `now` in epoch seconds of the server's clock. */
 export function toolbarLine(
@@ -171,45 +175,63 @@ export function idleWarned(
 /** What the job held and how much of that it used: `Held 1.5 GPU-hours, used 12 %`; null without a GPU. */
 export function heldLine(kernel: JobKernel, trans: Words): string | null {
   const { gpu_seconds } = kernel;
-  if (!gpu_seconds || gpu_seconds.held <= 0) {
-    return null;
-  }
-  const { held, used } = gpu_seconds;
-  return trans.__(
-    'Held %1 GPU-hours, used %2 %',
-    hours(held, 2, trans),
-    Math.round((100 * used) / held)
-  );
+  return gpu_seconds && gpu_seconds.held > 0
+    ? trans.__(
+        'Held %1 GPU-hours, %2',
+        hours(gpu_seconds.held, 2, trans),
+        usedWords(gpu_seconds, trans)
+      )
+    : null;
 }
 
 /** The same of a month's jobs: all together, then by project where there are several. */
 export function gpuTimeLines(time: GpuTime, trans: Words): string[] {
   const projects = time.projects.filter(one => one.held > 0);
-  const sum = (kind: 'held' | 'used') =>
-    projects.reduce((all, one) => all + one[kind], 0);
-  const held = sum('held');
-  if (held <= 0) {
+  const sum = (of: (one: GpuSeconds) => number) =>
+    projects.reduce((all, one) => all + of(one), 0);
+  const all = {
+    held: sum(one => one.held),
+    used: sum(one => one.used),
+    unknown: sum(one => one.unknown ?? 0)
+  };
+  if (all.held <= 0) {
     return [];
   }
-  const part = (used: number, of: number) => Math.round((100 * used) / of);
-  const all = trans.__(
-    'This month: held %1 GPU-hours, used %2 %',
-    hours(held, 2, trans),
-    part(sum('used'), held)
+  const line = trans.__(
+    'This month: held %1 GPU-hours, %2',
+    hours(all.held, 2, trans),
+    usedWords(all, trans)
   );
   return projects.length < 2
-    ? [all]
+    ? [line]
     : [
-        all,
+        line,
         ...projects.map(one =>
           trans.__(
-            '%1: held %2, used %3 %',
+            '%1: held %2, %3',
             one.project || trans.__('no project'),
             hours(one.held, 2, trans),
-            part(one.used, one.held)
+            usedWords(one, trans)
           )
         )
       ];
+}
+
+/** How much of what was held was used: a share of that of which it is known. */
+function usedWords(time: GpuSeconds, trans: Words): string {
+  const { held, used, unknown = 0 } = time;
+  const known = held - unknown;
+  if (known < LITTLE * held) {
+    return trans.__('how much of that was used is not known');
+  }
+  const share = Math.round((100 * used) / known);
+  return unknown < MUCH * held
+    ? trans.__('used %1 %', share)
+    : trans.__(
+        'used %1 % of the %2 of which that is known',
+        share,
+        hours(known, 2, trans)
+      );
 }
 
 /** What to read out to who does not see the panel: kernels whose state is another one. */

@@ -172,6 +172,13 @@ def test_gpu_workers_compute_for_a_lab_on_another_node(
     assert len({one["granted"] for one in workers}) == 2 and all(one["gpus"] for one in workers)
     assert [one["tokens"] for one in workers] == [[], []]
     assert all(row["gpus"] for row in cluster["workers"]["rows"])
+    step("end", cluster["id"])
+    gpu_time = Path("~alice").expanduser() / ".local/share/shopfloor/gpu-time"
+    [record] = wait_until(
+        lambda: list(gpu_time.glob(f"*/{cluster['id']}.json")), 20, "what they held is kept"
+    )
+    kept = json.loads(record.read_text())
+    assert kept["project"] == "vision" and kept["held"] == kept["unknown"] > 0
 
 
 def test_a_script_on_another_node_has_the_cluster_and_shows_why_workers_wait(

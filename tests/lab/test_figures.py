@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -14,6 +15,8 @@ from shopfloor_jobs.request import Request
 from shopfloor_lab.clusters.figures import WINDOW, Figures
 from shopfloor_lab.clusters.spent import Spent
 from shopfloor_lab.clusters.steady import steady
+from shopfloor_lab.gpu_record import GpuRecord, month_of, months
+from shopfloor_lab.gpu_record import spent as month_spent
 
 from tests.jobs.waiting import async_wait_until
 
@@ -235,6 +238,18 @@ def test_jobs_are_paid_for_while_they_run(clock: Clock) -> None:
     clock.now += 6
     spent.note({"a": clock.now - 1})
     assert spent.report()["gpu_seconds"] == 46
+
+
+def test_gpus_of_workers_are_in_the_month_and_nobody_knows_how_busy_they_were(
+    clock: Clock, tmp_path: Path
+) -> None:
+    record = GpuRecord(tmp_path, "shopfloor-cluster-1", "vision", clock.now)
+    spent = Spent(Request(cpus=4, gpus=2), clock, record)
+    spent.note({"a": 990.0})
+    record.write(clock.now)
+    held = {"held": 20.0, "used": 0.0, "unknown": 20.0}
+    assert months(tmp_path) == [month_of(clock.now)]
+    assert month_spent(tmp_path, month_of(clock.now)) == {"vision": held}
 
 
 def test_a_clock_that_is_set_back_takes_nothing_away(clock: Clock) -> None:

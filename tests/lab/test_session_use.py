@@ -209,7 +209,7 @@ def test_who_measures_a_job_counts_its_gpu_time_along(tmp_path: Path):
     meter = Meter(node, tmp_path, Gpus("0,1", 2, NodeWithGpus("GPU-a", "GPU-b")), time_)
     meter.read()
     meter.read()
-    assert time_.report() == {"held": 40.0, "used": 18.6}
+    assert time_.report() == {"held": 40.0, "used": 18.6, "unknown": 20.0}
 
 
 def test_a_node_without_driver_or_with_a_lost_gpu_shows_what_it_can():

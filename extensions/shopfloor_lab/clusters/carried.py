@@ -22,6 +22,7 @@ BESIDE = (
     "__init__.py",
     "address.py",
     "environment.py",
+    "gpu_record.py",
     "hub.py",
     "jobs.py",
 )  # of shopfloor_lab's own modules

@@ -27,6 +27,7 @@ from shopfloor_jobs.request import Request
 from shopfloor_jobs.scheduler import scheduler_from
 
 from shopfloor_lab.address import listening_address
+from shopfloor_lab.gpu_record import WRITE_SECONDS, GpuRecord
 from shopfloor_lab.hub import Hub, NoHub
 from shopfloor_lab.jobs import HubJobs
 
@@ -78,6 +79,10 @@ class Controller:
             float(environment["SHOPFLOOR_ENDS"]) if "SHOPFLOOR_ENDS" in environment else None
         )
         self.idling = Idling(Rule(**plan.idle))
+        self.request = Request.from_json(plan.request)
+        # A worker's project is this job's own, where none was named.
+        project = self.request.account or environment.get("SLURM_JOB_ACCOUNT", "")
+        self.record = GpuRecord(Path.home(), path.name, project, time.time())
         self.cause = ""
         self._end = asyncio.Event()
 
@@ -104,15 +109,17 @@ class Controller:
                 self.scheduler,
                 self.owner,
                 self.path,
-                Request.from_json(self.plan.request),
+                self.request,
                 {**job_environment(self.environment), **self.plan.software.get("env", {})},
             ),
             own_security(self.path / TLS),
             await listening_address(self.plan.scheduler, self.plan.peer, self.path.name),
             self.ends,
             HubJobs(self.hub, self.scheduler) if self.hub else None,
+            self.record,
         )
-        keeping = idling = pages = None
+        keeping = pages = None
+        beside: list[asyncio.Task[None]] = []
         try:
             await workers
             pages = Pages(workers.scheduler, self.path / TLS)
@@ -122,14 +129,21 @@ class Controller:
             else:
                 workers.want(self.plan.workers)
             keeping = asyncio.create_task(workers.keep())
-            idling = asyncio.create_task(self._end_when_idle(workers))
+            beside = [asyncio.create_task(self._end_when_idle(workers))]
+            beside.append(asyncio.create_task(self._keep_record()))
             self._connection(workers.scheduler.address).write(self.path)
             log.info("cluster %r at %s", self.plan.name, workers.scheduler.address)
             await self._until_the_end(workers, keeping)
         finally:
-            if idling:
-                idling.cancel()
+            for task in beside:
+                task.cancel()
             await self._close(workers, keeping, pages)
+
+    async def _keep_record(self) -> None:
+        """Now and then, beside all else: a home may be away."""
+        while True:
+            await asyncio.sleep(WRITE_SECONDS)
+            await asyncio.to_thread(self.record.write, time.time())
 
     async def _end_when_idle(self, workers: Workers) -> None:
         state = State.OFF
@@ -187,6 +201,7 @@ class Controller:
             (self.path / WORKERS).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             Took(**workers.spent.report()).write(self.path)
+        self.record.write(time.time())
         self._leave_cause()
 
     async def _give_back(self) -> None:

@@ -23,6 +23,8 @@ from shopfloor_jobs.job import State
 from shopfloor_jobs.view import Source
 from shopfloor_jobs.within import set_within
 
+from shopfloor_lab.gpu_record import GpuRecord
+
 from .adapting import Adapting
 from .command import memory_limit
 from .connection import SCRATCH
@@ -73,6 +75,7 @@ class Workers(JobQueueCluster):
         host: str,
         ends: float | None = None,
         hub: Source | None = None,
+        record: GpuRecord | None = None,
     ):
         dask.config.update_defaults({"jobqueue": {WorkerJob.config_name: SETTINGS}})
         # The scheduler makes an empty folder for itself, by default in the node's /tmp.
@@ -93,7 +96,7 @@ class Workers(JobQueueCluster):
         launch.told = self._changed.set
         self.replacing = Replacing()
         self.known, self._pauses = Known(launch, hub), PAUSES_OF_HUB if hub else PAUSES
-        self.spent = Spent(launch.request)
+        self.spent = Spent(launch.request, record=record)
         self._figures: Figures | None = None
         # Workers that should go, while no other can take their results; and why the last look failed.
         self._stuck: set[str] = set()

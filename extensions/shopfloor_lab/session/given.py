@@ -17,7 +17,7 @@ class Given:
     """The job began at ``began``, the scheduler ends it at ``ends``, and asks it to end at ``stops``: epoch seconds.
 
     ``kept_by_runner`` says that the whole job is ended when it uses more memory than it asked for; where it is
-    not, the kernel of the node ends the largest program.
+    not, the kernel of the node ends the largest program. ``project`` is what the scheduler charges, where it says so.
     """
 
     directory: Path
@@ -31,6 +31,7 @@ class Given:
     visible_gpus: str = ""
     slurm_job: str = ""
     began: float = 0.0
+    project: str = ""
 
 
 def given(environment: Mapping[str, str]) -> Given | None:
@@ -59,4 +60,5 @@ def given(environment: Mapping[str, str]) -> Given | None:
         visible_gpus=environment.get("CUDA_VISIBLE_DEVICES", ""),
         slurm_job=environment.get("SLURM_JOB_ID", ""),
         began=float(started.get("started", time.time())),
+        project=request.account or environment.get("SLURM_JOB_ACCOUNT", ""),
     )

@@ -105,6 +105,18 @@ test('what it held of GPUs is told with what it used of that', () => {
     held({ held: 5400, used: 648 }),
     'Held 1.5 GPU-hours, used 12 %'
   );
+  assert.equal(
+    held({ held: 5400, used: 648, unknown: 54 }),
+    'Held 1.5 GPU-hours, used 12 %'
+  );
+  assert.equal(
+    held({ held: 7200, used: 1800, unknown: 3600 }),
+    'Held 2 GPU-hours, used 50 % of the 1 of which that is known'
+  );
+  assert.equal(
+    held({ held: 5400, used: 0, unknown: 5400 }),
+    'Held 1.5 GPU-hours, how much of that was used is not known'
+  );
   assert.equal(held({ held: 0, used: 0 }), null);
   assert.equal(held(null), null);
 });
