@@ -113,6 +113,19 @@ def test_at_its_time_limit_a_kernel_ends_with_that_cause(lab: KernelLab):
     assert lab.ask("GET", "api/kernels") == []
 
 
+@pytest.mark.fault(28, "kernel's time limit moved")
+@pytest.mark.fault_long(70)
+def test_a_time_limit_that_is_moved_is_followed(fault_cluster: Cluster, lab: KernelLab):
+    kernel = lab.running(CPU)
+    [job] = fault_cluster.jobs()
+    before = lab.row(kernel)["ends"]
+    update = ["scontrol", "update", f"JobId={job['id']}"]
+    fault_cluster.run([*update, "TimeLimit=+60"], check=True)
+    lab.until(kernel, lambda row: abs(row["ends"] - before - 3600) < 30, 90, "it ends later")
+    fault_cluster.run([*update, "TimeLimit=-60"], check=True)
+    lab.until(kernel, lambda row: abs(row["ends"] - before) < 30, 90, "it ends as before")
+
+
 @pytest.mark.fault(28, "out of memory in a cell")
 def test_a_cell_that_takes_too_much_memory_is_told_and_another_kernel_is_there(lab: KernelLab):
     kernel = lab.running({**CPU, "memory": 256 * MB})

@@ -82,10 +82,10 @@ class Orders:
             self.heard.append(json.loads(self._socket.recv()))
         return self.heard
 
-    async def ask(self, what: str = "report") -> dict[str, Any]:
+    async def ask(self, what: str = "report", **more: Any) -> dict[str, Any]:
         """What it answers of its job."""
         number = next(self._numbers)
-        self._socket.send(json.dumps({"id": number, "do": what}).encode())
+        self._socket.send(json.dumps({"id": number, "do": what, **more}).encode())
 
         def answer() -> dict[str, Any] | None:
             return next((one for one in self.listen() if one.get("id") == number), None)

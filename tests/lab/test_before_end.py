@@ -178,6 +178,36 @@ async def test_what_is_told_is_bounded(notebook: Notebook):
     assert state == "failed" and len(text) == 1000 and len(text.split("; ")[0]) == 200
 
 
+async def test_methods_of_two_objects_and_what_a_function_makes_are_each_done(notebook: Notebook):
+    await notebook.run(
+        """
+import shopfloor
+class Model:
+    def __init__(self, name): self.name = name
+    def save(self): print(self.name, file=open('saved', 'a'))
+class Odd:
+    def __call__(self): print('odd', file=open('saved', 'a'))
+    def __repr__(self): raise ValueError('no words')
+def saver(name):
+    def save(): print(name, file=open('saved', 'a'))
+    return save
+generator, discriminator = Model('generator'), Model('discriminator')
+for function in (generator.save, discriminator.save, generator.save, saver('a'), saver('b'), Odd()):
+    shopfloor.before_end(function)
+"""
+    )
+    state, text = await notebook.end()
+    assert state == "done" and text.endswith("Odd: done in 0 s")
+    assert notebook.saved() == ["generator", "discriminator", "a", "b", "odd"]
+
+
+async def test_it_is_done_for_a_notebook_that_cleared_its_environment(notebook: Notebook):
+    await notebook.run(SAVE)
+    await notebook.run("import os; os.environ.clear()")
+    assert (await notebook.end())[0] == "done"
+    assert notebook.saved() == ["save"]
+
+
 async def test_a_cell_that_is_run_again_takes_its_own_place(notebook: Notebook):
     await notebook.run(SAVE)
     await notebook.run(SAVE.replace("'save'", "'save anew'"))

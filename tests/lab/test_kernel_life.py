@@ -14,7 +14,7 @@ from shopfloor_jobs.idle import Rule
 from shopfloor_jobs.machine import Machine, this_machine
 from shopfloor_jobs.offer import KernelTerms, Preset
 from shopfloor_jobs.request import Request
-from shopfloor_lab.session.gpu_time import months, spent
+from shopfloor_lab.gpu_record import months, spent
 
 from tests.jobs.waiting import async_wait_until
 
@@ -214,3 +214,18 @@ async def test_before_the_time_is_up_it_is_warned_saved_and_the_cell_goes_on(sta
     assert await kernel.cause() == "reached its time limit of 1 min"
     [line] = kernel.saved()
     assert job["stops"] - 8 < float(line.split()[1]) < job["stops"]
+
+
+async def test_an_end_that_is_moved_is_followed_and_saved_before_each_time(start: Start):
+    kernel = await start("cpu", Rule())
+    await kernel.run(SAVE)
+    given = (await kernel.agent.ask())["ends"]
+    for times in (1, 2):
+        kernel.agent.heard.clear()
+        near = await kernel.agent.ask("move_end", ends=time.time() + 20)
+        assert near["ends"] < given
+        await kernel.agent.until("hook", "done")
+        assert len(kernel.saved()) == times
+        far = await kernel.agent.ask("move_end", ends=given)
+        assert (far["ends"], far["ending"], far["hook"]) == (given, None, None)
+    await kernel.run("print('lives')")

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from shopfloor_jobs.idle import Rule
 from shopfloor_jobs.request import Request
+from shopfloor_lab.gpu_record import months, spent
 from shopfloor_lab.kernels.before_end import BeforeEnd
 from shopfloor_lab.kernels.life import Life
 from shopfloor_lab.kernels.process import Kernel
 from shopfloor_lab.session.given import Given
-from shopfloor_lab.session.gpu_time import GpuTime, months, spent
+from shopfloor_lab.session.gpu_time import GpuTime
 from shopfloor_lab.session.gpus import Gpu
 from shopfloor_lab.session.use import Use
 
@@ -28,8 +29,9 @@ def job(path: Path, **more: Any) -> Given:
     now = time.time()
     request = Request(time=24 * 3600, account="physics", gpus=more.pop("gpus", 1))
     tag = "shopfloor-kernel-0123456789abcdef"
-    ends = now + 24 * HOUR
-    return Given(path, 0, tag, request, ends, ends, Rule(), False, "0", **{"began": now, **more})
+    ends = now + more.pop("ends_in", 24 * HOUR)
+    more = {"began": now, "project": "physics", **more}
+    return Given(path, 0, tag, request, ends, ends, Rule(), False, "0", **more)
 
 
 class CellsAsTold:
@@ -37,10 +39,11 @@ class CellsAsTold:
 
     def __init__(self) -> None:
         self.busy, self.worked = False, 0.0
+        self.computes = False  # something else than a cell
 
     @property
     def execution(self) -> str:
-        return "busy" if self.busy else "idle"
+        return "busy" if self.busy or self.computes else "idle"
 
 
 class MeterAsTold:
@@ -129,6 +132,39 @@ async def test_nothing_is_ended_while_a_cell_runs(watch: Watch):
     assert await one.after(2 * HOUR + 20) == "expired"
 
 
+async def test_what_a_widget_began_is_work_though_it_is_no_cell(watch: Watch):
+    one = watch(0.0)
+    one.cells.computes = True
+    assert await one.after(9 * HOUR, every=50) == "active"
+    one.cells.computes = False
+    assert await one.after(2 * HOUR + 20) == "expired"
+
+
+async def test_a_limit_that_is_moved_is_followed_and_what_was_done_before_is_done_again(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+):
+    done: list[float] = []
+
+    async def save(self: BeforeEnd, kernel: int | None, seconds: float) -> None:
+        self._process = 1
+        done.append(time.time())
+
+    monkeypatch.setattr(BeforeEnd, "run", save)
+    monkeypatch.setattr(BeforeEnd, "wanted", lambda self, kernel: not self.begun)
+    one = watch(1.0, ends_in=20)
+    await one.after(100)
+    assert len(done) == 1 and one.life.report()["ending"] == "time"
+    moved = one.life.report()["ends"] + 6 * HOUR
+    one.life.move_end(moved)
+    await one.after(100)
+    report = one.told[-1]
+    assert (report["ends"], report["ending"], report["warning"]) == (moved, None, None)
+    assert report["stops"] == moved and len(done) == 1
+    one.life.move_end(time.time() + 20)
+    await one.after(100)
+    assert len(done) == 2 and one.life.report()["ending"] == "time"
+
+
 async def test_a_short_cell_between_two_looks_is_work(watch: Watch):
     one = watch(0.0)
     assert await one.after(7000) == "warned"
@@ -206,10 +242,28 @@ def test_gpu_time_is_held_from_the_start_and_used_as_the_gpus_say(tmp_path: Path
     time_, now = count(tmp_path)
     now[0] += 100
     time_.note(gpus(1.0, 1.0))
-    assert time_.report() == {"held": 200.0, "used": 0.0}, "of the time before nobody knows"
+    assert time_.report() == {"held": 200.0, "used": 0.0, "unknown": 200.0}, "what was before"
     now[0] += 10
     time_.note(gpus(0.5, None))
-    assert time_.report() == {"held": 220.0, "used": 5.0}
+    assert time_.report() == {"held": 220.0, "used": 5.0, "unknown": 210.0}
+
+
+@pytest.mark.parametrize("gpus_seen", [(), (None, None)], ids=["no library", "MIG slices"])
+def test_of_gpus_that_say_nothing_it_is_not_known_whether_they_are_used(tmp_path: Path, gpus_seen):
+    time_, now = count(tmp_path)
+    for _ in range(3):
+        now[0] += 100
+        time_.note(gpus(*gpus_seen))
+    assert time_.report() == {"held": 600.0, "used": 0.0, "unknown": 600.0}
+
+
+def test_what_a_job_did_that_stood_still_for_hours_is_not_known(tmp_path: Path):
+    """Suspended by Slurm, say, and then it computes."""
+    time_, now = count(tmp_path)
+    time_.note(gpus(0.0, 0.0))
+    now[0] += 10 * HOUR
+    time_.note(gpus(1.0, 1.0))
+    assert time_.report() == {"held": 20 * HOUR, "used": 0.0, "unknown": 20 * HOUR}
 
 
 def test_gpu_time_is_kept_by_month_and_project_without_the_jobs_directory(tmp_path: Path):
@@ -232,7 +286,9 @@ def test_two_jobs_of_a_project_are_added_and_a_requeued_one_counts_twice(tmp_pat
         one = GpuTime(job(tmp_path, began=began), tmp_path, lambda: NOVEMBER + 1200)
         one.note(gpus(0.0))
         one.write()
-    assert spent(tmp_path, "2026-11") == {"physics": {"held": 1800.0, "used": 0.0}}
+    assert spent(tmp_path, "2026-11") == {
+        "physics": {"held": 1800.0, "used": 0.0, "unknown": 1800.0}
+    }
 
 
 def test_a_year_of_records_is_kept(tmp_path: Path):

@@ -160,13 +160,16 @@ class Agent:
         elif what == "keep":
             if self._life:
                 self._life.keep()
+        elif what == "move_end":
+            if self._life:
+                self._life.move_end(float(asked["ends"]))
         elif what == "end":
             if not asked.get("keep"):
                 # Whoever ends it has seen what it printed, or does not care.
                 self._recorder.forget()
             self._end()
         elif what != "report":
-            raise ValueError(f"do: {what!r} is none of start, signal, keep, end, report, runs")
+            raise ValueError(f"do: {what!r} is no order")
 
     async def _start(self, launch: Launch) -> None:
         if not self._kernel.lives:

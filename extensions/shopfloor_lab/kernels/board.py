@@ -20,13 +20,15 @@ from shopfloor_jobs.masking import mask
 from shopfloor_jobs.within import set_within
 
 from shopfloor_lab.errors import Conflict, NoAnswer
+from shopfloor_lab.session.moved_end import SLACK
 
+from .entry import Entry
 from .job import ENDED, KernelJob
 from .kept import Session, forget
 from .kernel import JobKernel
 from .link import Link
-from .provisioner import SILENT, JobProvisioner
-from .rows import Facts, row
+from .provisioner import SILENT
+from .rows import row
 from .runs_file import forget_runs, has_outputs, read_runs
 
 WAITS, RUNS, LEAST = (
@@ -38,77 +40,10 @@ ENDS_WITHIN = 15.0  # seconds for a job that was told to end
 MOVED = 30.0  # seconds for which the end that the scheduler has for a running job is believed
 LOG_LINES = 20
 NOTEBOOK = "notebook"  # the type of its sessions
-RUNS_ON = "This server cannot have it again ({}); its job runs on, for the next one."
 MAY_LIVE = "It was told to end, and nobody says whether it has: its job may still run."
 Row = dict[str, Any]
 
 log = logging.getLogger("shopfloor.kernels")
-
-
-class Entry:
-    """One kernel. ``kernel`` is None once Jupyter has it no more; ``job`` until its offer was had."""
-
-    def __init__(self, kernel_id: str, name: str, label: str, chosen: Any, asked: float):
-        self.id, self.name, self.label, self.chosen, self.asked = (
-            kernel_id, name, label, chosen, asked,
-        )  # fmt: skip
-        self.kernel: JobKernel | None = None
-        self.session: Session | None = None
-        self.cause = self.log = ""
-        self.unsaved = False  # what it printed is in no saved notebook yet; known once it is buried
-        self.is_buried = asyncio.Event()
-        self.start: dict[str, Any] = {}
-        self.last_told: dict[str, Any] = {}
-        self.asking: asyncio.Future[None] | None = None
-        self._job: KernelJob | None = None
-
-    @property
-    def job(self) -> KernelJob | None:
-        if self.kernel and self.kernel.job:
-            self._job = self.kernel.job
-        return self._job
-
-    @job.setter
-    def job(self, job: KernelJob) -> None:
-        self._job = job
-
-    @property
-    def provisioner(self) -> JobProvisioner | None:
-        found = self.kernel.provisioner if self.kernel else None
-        return found if isinstance(found, JobProvisioner) else None
-
-    @property
-    def link(self) -> Link | None:
-        """The connection to its agent, once there is one."""
-        return self.provisioner.link if self.provisioner else None
-
-    def facts(self) -> Facts:
-        """What is known now; asks nobody."""
-        job, link, provisioner = self.job, self.link, self.provisioner
-        runs = link is not None and link.kernel.starts > 0
-        if link:
-            link.look()
-            self.last_told = dict(link.job)
-        return Facts(
-            id=self.id,
-            name=self.name,
-            label=self.label,
-            chosen=self.chosen,
-            asked=self.asked,
-            tag=job.job.tag if job else "",
-            path=self.session.path if self.session else None,
-            request=job.job.request if job else None,
-            seen=job.seen if job else None,
-            told=self.last_told if runs or self.cause else None,
-            execution=self.kernel.execution_state if self.kernel and runs else "",
-            death=link.kernel.death if link else None,
-            silence=link.silence() if link and not self.cause else 0,
-            cause=self.cause,
-            trouble=(provisioner.trouble if provisioner else "") or (job.trouble if job else ""),
-            log=self.log,
-            unsaved=self.unsaved,
-            start=self.start,
-        )
 
 
 class Board:
@@ -323,6 +258,7 @@ class Board:
             if entry.link:
                 began = job.seen is not None and job.seen.started is not None
                 await job.refresh(MOVED if began else WAITS)
+                await _follow_end(job, entry.link)
             link = entry.link
             quiet = link is not None and (link.silence() > SILENT or link.kernel.ending)
             # Its restarter sees that, too, but none is there while a person's own restart fails.
@@ -343,13 +279,7 @@ class Board:
             entry.cause = str(error) or type(error).__name__
             # What Jupyter itself says of it must be true as well.
             kernel.execution_state, kernel.reason = "dead", entry.cause
-            if kernel.taken and entry.link:
-                # What it has computed for hours is not this server's to end; its link stays, for the person to end it.
-                entry.cause = RUNS_ON.format(entry.cause)
-                entry.is_buried.set()
-                self.stir()
-                return
-            # It may run, and Jupyter could not write down how to reach it: nobody else ends the job.
+            # It may run, though Jupyter's start of it failed: nobody else ends the job.
             await self._bury(entry, ends_job=entry.link is not None)
         self.stir()
 
@@ -389,6 +319,16 @@ class Board:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+async def _follow_end(job: KernelJob, link: Link) -> None:
+    """Tell the agent of a limit that was moved: it knows the one that the job began with."""
+    ends, known = job.seen.ends if job.seen and job.seen.alive else None, link.job.get("ends")
+    if ends and known and abs(ends - known) > SLACK:
+        with suppress(
+            NoAnswer
+        ):  # again at the next look; one of an earlier version goes by what it knows
+            await link.move_end(ends)
 
 
 async def _has_ended(job: KernelJob) -> None:

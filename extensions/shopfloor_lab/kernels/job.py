@@ -109,6 +109,10 @@ class KernelJob:
         """Whoever waits for it waits no longer."""
         self._given_up.set()
 
+    async def is_given_up_within(self, seconds: float) -> bool:
+        """Waits for that no longer than this."""
+        return await set_within(self._given_up, seconds)
+
     async def arrived(self) -> Arrival:
         """Where the agent listens, once it does. Raises KernelEnded."""
         pause, longest = ARRIVES
@@ -122,7 +126,7 @@ class KernelJob:
                 if await self.is_over(ASKED):
                     raise KernelEnded(self.cause or ENDED)
                 asked_at = time.monotonic()
-            if await set_within(self._given_up, pause):
+            if await self.is_given_up_within(pause):
                 self.cause = CANCELLED
                 raise KernelEnded(CANCELLED)
             pause = min(longest, pause * 1.2)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import zmq
+from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.kernelspec import KernelSpec, NoSuchKernel
 from jupyter_server.services.kernels.kernelmanager import ServerKernelManager
 from traitlets import default
@@ -17,6 +21,7 @@ from .provisioner import JobProvisioner
 from .restarter import JobRestarter
 
 NAME = "shopfloor"  # of the provisioner, among jupyter_client's entry points
+NOT_WRITTEN = "its job runs, and JupyterLab cannot write down how to reach it: {}; it is tried again and again"
 
 
 class JobKernel(ServerKernelManager):
@@ -84,6 +89,30 @@ class JobKernel(ServerKernelManager):
         return await super()._async_pre_start_kernel(**given)
 
     pre_start_kernel = _async_pre_start_kernel
+
+    async def _async_launch_kernel(self, kernel_cmd: list[str], **given: Any) -> None:
+        provisioner = self.provisioner
+        if not isinstance(provisioner, JobProvisioner):
+            await super()._async_launch_kernel(kernel_cmd, **given)
+            return
+        info = await provisioner.launch_kernel(kernel_cmd, **given)
+        while trouble := self._unreached(info):
+            await provisioner.try_again(trouble)
+        provisioner.trouble = ""
+
+    _launch_kernel = _async_launch_kernel
+
+    def _unreached(self, info: KernelConnectionInfo) -> str:
+        """Why this server cannot reach a kernel that runs, in words: on a full disk, say, or with no more open files.
+        Empty once it can."""
+        try:
+            self._reconcile_connection_info(info)
+            self._connect_control_socket()
+        except (OSError, ValueError, zmq.ZMQError) as error:
+            with suppress(OSError):
+                Path(self.connection_file).unlink()  # half of one is worse than none
+            return NOT_WRITTEN.format(getattr(error, "strerror", None) or error)
+        return ""
 
     async def _async_post_start_kernel(self, **given: Any) -> None:
         await super()._async_post_start_kernel(**given)

@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -99,7 +100,9 @@ class Life:
         self._use = await self._measuring.read(self._judging.rule.pause)
         self._judge()
         if self._time_is_due() and self._before_end.wanted(self._kernel.pid):
-            self._close("time", self._job.stops - time.time())
+            now, job = time.time(), self._job
+            # An end that was moved may be nearer than what is kept for this.
+            self._close("time", max(job.stops - now, min(self.last_seconds, job.ends - now)))
         if self._judging.idle.state is State.EXPIRED:
             return await self._end_idle()
         self.tell_changes()
@@ -114,6 +117,20 @@ class Life:
         """A person wants it."""
         self._kept += 1
         self._judge()
+        self.tell_changes()
+        self._sooner.set()
+
+    def move_end(self, ends: float) -> None:
+        """The scheduler ends the job at this time (epoch seconds), for somebody moved its limit.
+
+        What was done because the end was near is to be done again before the new one.
+        """
+        by = ends - self._job.ends
+        self._job = replace(self._job, ends=ends, stops=self._job.stops + by)
+        log.info("The end of the job is moved by %.0f s", by)
+        if self._ending == "time" and not self._time_is_due():
+            self._ending = None
+            self._before_end.forget()
         self.tell_changes()
         self._sooner.set()
 
@@ -139,7 +156,8 @@ class Life:
     def tell_changes(self) -> None:
         """Tell, if anything changed that a page should hear of at once."""
         report = self.report()
-        changes = report["idle"]["state"], report["warning"], report["ending"], report["hook"]
+        said = ("ends", "warning", "ending", "hook")
+        changes = report["idle"]["state"], *(report[one] for one in said)
         if changes != self._told:
             self._told = changes
             self._tell()
@@ -191,6 +209,8 @@ class Life:
     def _by_hand(self) -> list[Sign]:
         return [
             Sign("cell", self._cells.worked, self._cells.busy),
+            # What a widget's button began is no cell, and as much a person's.
+            Sign("kernel", busy=self._cells.execution == "busy"),
             Sign("the person's hand", self._kept),
             Sign("start", self._kernel.starts),
         ]

@@ -95,6 +95,10 @@ class Link:
         """Say that the person wants the kernel, though it computes nothing. Raises NoAnswer."""
         await self._order({"do": "keep"})
 
+    async def move_end(self, ends: float) -> None:
+        """Say when the scheduler ends the job, in epoch seconds: its limit was moved. Raises NoAnswer."""
+        await self._order({"do": "move_end", "ends": ends})
+
     async def runs(self) -> list[dict[str, Any]]:
         """What was printed by the last run of each cell. Raises NoAnswer."""
         answer = await self._order({"do": "runs"}, RUNS_WITHIN)

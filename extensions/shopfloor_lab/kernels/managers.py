@@ -18,7 +18,8 @@ from traitlets import default
 from shopfloor_lab.errors import NoAnswer
 
 from .adopting import Adopting
-from .board import Board, Entry
+from .board import Board
+from .entry import Entry
 from .job import KernelJob
 from .kept import Kept
 from .kernel import JobKernel

@@ -30,6 +30,7 @@ from .order import KIND, ORDER, Arrival, Launch, Order
 
 SILENT = 7.0  # seconds without an answer of the agent after which the scheduler is asked whether the job still lives
 WAITED = 0.1  # seconds between looks for the end of a kernel
+AGAIN = 3.0  # seconds until what this server could not do is tried again
 UNREACHED = (
     "its job runs, and JupyterLab does not reach it at {} yet; are the ports between the nodes open (see the"
     " administrator's guide)?"
@@ -120,6 +121,24 @@ class JobProvisioner(KernelProvisionerBase):
             death = (told.death or {}).get("cause", f"ended with exit code {told.code}")
             raise KernelEnded(told.trouble or str(death))
         return told
+
+    async def try_again(self, trouble: str) -> None:
+        """This server cannot reach the kernel, which runs: returns when it is time to try again.
+
+        Raises KernelEnded where nobody waits for it any more, or its job is over.
+        """
+        if trouble != self.trouble:
+            self.log.warning("Kernel %s: %s", self.kernel_id, trouble)
+        self.trouble = trouble
+        try:
+            if await self.job.is_given_up_within(AGAIN):
+                raise KernelEnded(CANCELLED)
+        except BaseException:
+            await self.cleanup()  # see launch_kernel
+            raise
+        if await self.job.is_over():
+            await self.bury()
+            raise KernelEnded(self.job.cause)
 
     async def poll(self) -> int | None:
         """None while the kernel runs, as far as is known; else its exit code."""

@@ -17,6 +17,7 @@ class Facts:
 
     ``chosen`` is what the person asked for, ``request`` what became of it, None until that is known. ``told`` is what
     the agent said last of its job, None before it answered; ``silence`` for how many seconds it owes an answer.
+    ``is_reached``: Lab reaches the kernel itself, too, as far as it has tried.
     ``execution`` is Jupyter's own word for what it does, ``death`` when and why a kernel ended there that was started
     again.
     ``cause`` is why it is over, or empty; ``trouble`` why nobody can say what becomes of it. ``unsaved``: it is over,
@@ -33,6 +34,7 @@ class Facts:
     request: Request | None = None
     seen: Seen | None = None
     told: Mapping[str, Any] | None = None
+    is_reached: bool = True
     death: Mapping[str, Any] | None = None
     execution: str | None = ""
     silence: float = 0
@@ -44,11 +46,11 @@ class Facts:
 
 
 def state_of(facts: Facts) -> State:
-    """The one state of a kernel; it starts while its job runs and its agent has not answered yet."""
+    """The one state of a kernel; it starts while its job runs and Lab does not reach it yet."""
     if facts.cause:
         return State.ENDED
     if facts.told is not None:
-        return State.RUNNING
+        return State.RUNNING if facts.is_reached else State.STARTING
     if facts.seen is None or facts.seen.state in (State.SUBMITTED, State.ENDED):
         return State.SUBMITTED
     return State.PENDING if facts.seen.state is State.PENDING else State.STARTING

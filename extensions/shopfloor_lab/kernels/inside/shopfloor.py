@@ -20,6 +20,7 @@ LINE = 200  # characters of one function's outcome
 
 _functions = []
 _running = False
+_notes = None  # the same directory: what a notebook does to its environment later is its own affair
 
 
 def before_end(function):
@@ -27,9 +28,12 @@ def before_end(function):
     of work: ``@shopfloor.before_end``. Returns the function.
 
     It is called in the main thread, also in the middle of a cell that runs, which then goes on; but not while a call
-    into compiled code does not return. Several are called in the order of their registration; one that is defined
-    again takes the place of its former self. A kernel that is no job of its own warns, and calls nothing.
+    into compiled code does not return. Several are called in the order of their registration. One of a module or
+    notebook that is defined again takes the place of its former self, and so does the same method of the same object;
+    functions that others make, and methods of other objects, come beside those before. A kernel that is no job of its
+    own warns, and calls nothing.
     """
+    global _notes
     if not callable(function) or inspect.iscoroutinefunction(function):
         raise TypeError("before_end takes a function that can be called without arguments")
     if not _is_job():
@@ -37,12 +41,14 @@ def before_end(function):
             "this kernel has no job of its own: nothing is called before its end", stacklevel=2
         )
         return function
+    _notes = _notes or Path(os.environ[NOTES])
     if not _functions:
         signal.signal(signal.SIGUSR1, _call_all)  # ValueError outside of the main thread
         _leave("registered", {})
-    named = [_name(one) for one in _functions]
-    if _name(function) in named and "<lambda>" not in _name(function):
-        _functions[named.index(_name(function))] = function
+    for number, one in enumerate(_functions):
+        if _is_former_self(one, function):
+            _functions[number] = function
+            break
     else:
         _functions.append(function)
     return function
@@ -64,7 +70,7 @@ def _call_all(number, frame):
     told, failed = [], False
     try:
         for count, function in enumerate(list(_functions), 1):
-            name = getattr(function, "__name__", repr(function))
+            name = _name(function)
             _tell("running", [*told, f"{name} ({count} of {len(_functions)})"])
             began = time.time()
             try:
@@ -84,8 +90,22 @@ def _call_all(number, frame):
         _running = False
 
 
+def _is_former_self(one, function):
+    """Whether the second function is the first one, defined again perhaps."""
+    if one is function:
+        return True
+    places = [
+        (getattr(each, "__module__", None), getattr(each, "__qualname__", None))
+        for each in (one, function)
+    ]
+    of = [getattr(each, "__self__", None) for each in (one, function)]
+    # <lambda>, and what a function makes in each of its calls (f.<locals>.g), have one name for many.
+    return places[0] == places[1] and "<" not in (places[0][1] or "<") and of[0] is of[1]
+
+
 def _name(function):
-    return getattr(function, "__module__", ""), getattr(function, "__qualname__", repr(function))
+    name = getattr(function, "__name__", None)
+    return name if isinstance(name, str) else type(function).__name__
 
 
 def _tell(state, lines):
@@ -94,7 +114,7 @@ def _tell(state, lines):
 
 def _leave(kind, note):
     """Each process its own, for a child has our environment; whole or not at all."""
-    path = Path(os.environ[NOTES]) / f"{kind}-{os.getpid()}.json"
+    path = _notes / f"{kind}-{os.getpid()}.json"
     try:
         path.with_suffix(".new").write_text(json.dumps(note))
         path.with_suffix(".new").replace(path)
