@@ -68,11 +68,20 @@ export function fieldLabel(
 export function fieldChoices(
   field: Field,
   offer: Offer,
+  value: string,
   trans: Words
 ): { value: string; label: string }[] {
+  const offered = (offer.choices[field.name] ?? []).filter(
+    choice => choice.value !== ''
+  );
+  // What was chosen once, and is shown as what it is, can be chosen away.
+  const isOffered = !value || offered.some(choice => choice.value === value);
   return [
     { value: '', label: trans.__('Any') },
-    ...(offer.choices[field.name] ?? []).filter(choice => choice.value !== '')
+    ...offered,
+    ...(isOffered
+      ? []
+      : [{ value, label: trans.__('%1 (not offered)', value) }])
   ];
 }
 

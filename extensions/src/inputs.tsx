@@ -190,7 +190,7 @@ export function FieldInput(props: {
     <SelectInput
       {...shared}
       value={value}
-      choices={fieldChoices(field, offer, trans)}
+      choices={fieldChoices(field, offer, value, trans)}
       onChange={onChange}
     />
   );

@@ -265,8 +265,9 @@ class _PresetBase(Table):
     )
     idle: Seconds | None = Field(
         None,
-        description="In place of `after` in `[idle]` for servers started with this preset, and of `idle` in"
-        " `[kernels]` for kernels.",
+        description="In place of `after` in `[idle]` for servers started with this preset, and of `idle` in `[kernels]`"
+        " for kernels. It holds for the preset as it is: with any other value, and in a preset of a person's own, the"
+        " site's rule does.",
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.cases import PASSWORDS, Case
+from tests.cases import PASSWORDS, Case, end_case, local_case
 from tests.harness import wait_until
 from tests.hub.pages_html import Element, Page
 from tests.hub.test_pages import Browser
@@ -183,6 +184,7 @@ def test_a_server_is_stopped_and_its_kernels_run_on(local_hub: Case, alice: Brow
 def test_a_server_is_stopped_and_its_only_kernel_with_it(local_hub: Case, alice: Browser):
     question = asked(local_hub, alice, 1)
     assert "1 kernel runs on as a job of its own" in question.text
+    assert "computes nothing" not in question.text, "there is no rule here"
     assert button(question, "Keep the kernel")
     press(alice, button(question, "Stop all"), question)
     home(alice)
@@ -196,6 +198,15 @@ def test_without_kernels_a_server_is_stopped_without_a_question(local_hub: Case,
     _, page = alice.open("/hub/token")
     press(alice, button(page, "Stop"), page)
     home(alice, "^Dask cluster")
+
+
+def test_where_idle_kernels_are_ended_the_question_says_that_nobody_will_warn(tmp_path: Path):
+    case = local_case(tmp_path, '[kernels]\nidle = "1h"\n')
+    try:
+        question = asked(case, signed_in(case, "alice"), 1)
+        assert "one that computes nothing is ended before that" in question.text
+    finally:
+        end_case(case)
 
 
 def test_the_question_is_asked_of_a_page_that_did_not_know_of_the_kernel(

@@ -60,9 +60,14 @@ test('each limit stands inside its label', () => {
 
 test('a choice can be left open', () => {
   assert.deepEqual(
-    fieldChoices(field('partition'), offer, english).map(one => one.value),
+    fieldChoices(field('partition'), offer, '', english).map(one => one.value),
     ['', 'cpu', 'gpu']
   );
+});
+
+test('what is not offered any more is shown as such, and can be chosen away', () => {
+  const last = fieldChoices(field('partition'), offer, 'old', english).at(-1);
+  assert.deepEqual(last, { value: 'old', label: 'old (not offered)' });
 });
 
 test('a fresh form is the default preset with two workers', () => {
