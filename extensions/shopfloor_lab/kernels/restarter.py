@@ -37,6 +37,8 @@ class JobRestarter(AsyncIOLoopKernelRestarter):
             if await self._is_over(provisioner):
                 self._end(provisioner.job.cause)
                 return
+            if provisioner.ending:
+                return  # pages would say that another one is started
         try:
             await super().poll()
         except (KernelEnded, NoAnswer) as error:
