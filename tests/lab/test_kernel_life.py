@@ -222,9 +222,9 @@ async def test_an_end_that_is_moved_is_followed_and_saved_before_each_time(start
     given = (await kernel.agent.ask())["ends"]
     for times in (1, 2):
         kernel.agent.heard.clear()
-        near = await kernel.agent.ask("move_end", ends=time.time() + 20)
+        near = await kernel.agent.ask("move_end", ends=time.time() + 60)
         assert near["ends"] < given
-        await kernel.agent.until("hook", "done")
+        await kernel.agent.until("hook", "done", 30)
         assert len(kernel.saved()) == times
         far = await kernel.agent.ask("move_end", ends=given)
         assert (far["ends"], far["ending"], far["hook"]) == (given, None, None)
