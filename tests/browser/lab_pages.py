@@ -43,6 +43,11 @@ class Lab:
             page.locator(".jp-Dialog", has_text="Directory not found"),
             lambda dialog: dialog.get_by_role("button", name="Close").click(),
         )
+        # JupyterHub's own, over our words of the same: sooner or later, as the page happens to ask a server that ended.
+        page.add_locator_handler(
+            page.locator(".jp-Dialog", has_text="Server unavailable or unreachable"),
+            lambda dialog: dialog.get_by_role("button", name="Dismiss").click(),
+        )
 
     def new_notebook(self) -> Notebook:
         """From the launcher: the one that was not there before, for a restored one may lie there until it is."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.cases import Case
+from tests.harness import wait_until
 
 from .chromium import RESULTS
-from .lab_pages import Lab
+from .lab_pages import LAB_MS, Lab
 from .lab_visit import start_cluster, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -38,10 +39,10 @@ def test_a_new_notebook_is_connected_once_that_is_chosen_and_one_that_was_open_n
         # What Lab opens again is not new.
         page.reload()
         lab = Lab(page, "Untitled")
-        for tab in ("Untitled.ipynb", "Untitled1.ipynb"):
-            page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab", has_text=tab).click()
-            shown = lab.shown_notebook(tab).panel
-            expect(shown.locator(".jp-CodeCell")).to_have_count(1)
+        for name in ("Untitled.ipynb", "Untitled1.ipynb"):
+            brought_to_front(page, name)
+            lab.shown_notebook(name)  # until its kernel is there, which would be connected
+            shown = brought_to_front(page, name)
             expect(shown.get_by_text(CONNECTED)).to_have_count(0)
 
         # The choice is the person's, not the page's; without earlier tabs, which Lab brings to the front late.
@@ -50,3 +51,17 @@ def test_a_new_notebook_is_connected_once_that_is_chosen_and_one_that_was_open_n
         again = lab.new_notebook()
         expect(again.panel.get_by_text(CONNECTED)).to_be_visible()
         lab.jobs().stop_cluster()
+
+
+def brought_to_front(page: Page, name: str) -> Locator:
+    """A notebook with its cell, which Lab draws once it is in front; late after a reload it has another one there."""
+    tab = page.locator(".lm-DockPanel-tabBar .lm-TabBar-tab", has_text=name)
+    panel = page.locator(f"[aria-labelledby='{tab.get_attribute('id')}']")
+
+    def is_there() -> bool:
+        if "lm-mod-current" not in (tab.get_attribute("class") or ""):
+            tab.click()
+        return panel.locator(".jp-CodeCell").count() == 1
+
+    wait_until(is_there, LAB_MS / 1000, f"the cell of {name} is there")
+    return panel
