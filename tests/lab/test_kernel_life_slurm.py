@@ -31,9 +31,12 @@ def save():
         file.write(os.environ["CUDA_VISIBLE_DEVICES"])
 ''', timeout=30)
 deadline = time.monotonic() + 90
-while manager.is_alive() and time.monotonic() < deadline:
+why = ""
+# The kernel is gone before its job is, which says why.
+while (manager.is_alive() or not why) and time.monotonic() < deadline:
     time.sleep(0.5)
-print(json.dumps(asyncio.run(manager.provisioner.why())))
+    why = asyncio.run(manager.provisioner.why())
+print(json.dumps(why))
 manager.shutdown_kernel(now=True)
 """
 
