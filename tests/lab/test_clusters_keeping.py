@@ -19,6 +19,7 @@ from shopfloor_lab.clusters.controller import Controller
 from shopfloor_lab.clusters.launch import Launch
 from shopfloor_lab.clusters.security import make_certificates, own_security
 from shopfloor_lab.clusters.workers import Workers
+from shopfloor_lab.gpu_record import GpuRecord
 
 from tests.jobs.waiting import async_wait_until
 
@@ -190,7 +191,10 @@ async def test_what_was_asked_for_in_the_moment_of_the_end_does_not_live_on(
     workers.want(3)
     for _ in range(turns):
         await asyncio.sleep(0)
-    ending = SimpleNamespace(path=tmp_path, cause="You stopped it.", _give_back=_nothing)
+    record = GpuRecord(tmp_path, "cluster", "", 0)
+    ending = SimpleNamespace(
+        path=tmp_path, cause="You stopped it.", record=record, _give_back=_nothing
+    )
     ending._leave_cause = lambda: Controller._leave_cause(ending)
     (tmp_path / "connection.json").write_text("{}")
     await Controller._close(ending, workers, keeping, None)

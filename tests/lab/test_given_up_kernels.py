@@ -48,31 +48,25 @@ def test_what_one_printed_that_cannot_be_started_again_stays(visits: Visits, per
 def test_one_that_a_server_cannot_write_down_is_had_as_soon_as_it_can(
     visits: Visits, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    """How to reach it, which Jupyter keeps in a file: of a kernel of an earlier server, and of a new one."""
-    kernel = visits.start()
+    """How to reach it, which Jupyter keeps in a file; another one is stopped meanwhile."""
+    kernel, unwanted = visits.start(), visits.start("work/unwanted.ipynb")
+    tag = visits.running(unwanted)["tag"]
     visits.running(kernel)
     assert visits.say(kernel, "kept = 36; print('kept')") == "kept\n"
     visits.kill()
     runtime = tmp_path / "runtime"
-    in_the_way = runtime / f"kernel-{kernel}.json"
-    in_the_way.mkdir(parents=True)
+    in_the_way = [runtime / f"kernel-{one}.json" for one in (kernel, unwanted)]
+    for one in in_the_way:
+        one.mkdir(parents=True)
     monkeypatch.setattr(lab_server.tempfile, "mkdtemp", lambda **_: str(runtime))
     visits.begin()
     monkeypatch.undo()
-    row = visits.until(kernel, lambda row: row["reason"], "it is said why it is not there")
-    assert row["state"] == "starting" and "cannot write down how to reach it: " in row["reason"]
-    in_the_way.rmdir()
-    visits.running(kernel)
-    assert visits.say(kernel, "print(kept)") == "36\n"
-
-    away = runtime.rename(runtime.with_name("away"))
-    new, unwanted = visits.start("work/new.ipynb"), visits.start("work/unwanted.ipynb")
-    for one in (new, unwanted):
-        visits.until(one, lambda row: row["state"] == "starting" and row["reason"], "the same")
-    tag = visits.row(unwanted)["tag"]
+    for one in (kernel, unwanted):
+        row = visits.until(one, lambda row: row["reason"], "it is said why it is not there")
+        assert row["state"] == "starting" and "cannot write down how to reach" in row["reason"]
     visits.ask("DELETE", f"api/kernels/{unwanted}")
-    away.rename(runtime)
-    visits.running(new)
-    assert visits.say(new, "print(1)") == "1\n"
     path = directory.directory_of(visits.person.home, tag)
     wait_until(lambda: directory.exit_record(path), 20, "the job that nobody waits for has ended")
+    in_the_way[0].rmdir()
+    visits.running(kernel)
+    assert visits.say(kernel, "print(kept)") == "36\n"

@@ -92,9 +92,10 @@ class JobKernel(ServerKernelManager):
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **given: Any) -> None:
         provisioner = self.provisioner
-        if not isinstance(provisioner, JobProvisioner):
+        if self.taken is None or not isinstance(provisioner, JobProvisioner):
             await super()._async_launch_kernel(kernel_cmd, **given)
             return
+        # What it has computed for hours is not to be lost for a file that cannot be written now.
         info = await provisioner.launch_kernel(kernel_cmd, **given)
         while trouble := self._unreached(info):
             await provisioner.try_again(trouble)
@@ -103,8 +104,8 @@ class JobKernel(ServerKernelManager):
     _launch_kernel = _async_launch_kernel
 
     def _unreached(self, info: KernelConnectionInfo) -> str:
-        """Why this server cannot reach a kernel that runs, in words: on a full disk, say, or with no more open files.
-        Empty once it can."""
+        """Why this server cannot reach a kernel that it found, in words: on a full disk, say, or with no more open
+        files. Empty once it can."""
         try:
             self._reconcile_connection_info(info)
             self._connect_control_socket()
